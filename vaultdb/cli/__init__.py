@@ -1,0 +1,3 @@
+"""The command line: it parses and prints, commands are functions elsewhere."""
+
+from __future__ import annotations

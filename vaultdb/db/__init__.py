@@ -1,0 +1,3 @@
+"""PostgreSQL: connections, the key store, the schema of vaultdb itself."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Long-running work on keys and rows: rewrap."""
+
+from __future__ import annotations
