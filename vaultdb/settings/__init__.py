@@ -1,0 +1,19 @@
+"""Settings: ``vaultdb.toml``, its profiles and roles, and ``VAULTDB_*`` variables over them."""
+
+from __future__ import annotations
+
+from vaultdb.settings.model import (
+    DatabaseSettings,
+    KeyringSettings,
+    LocalSettings,
+    Settings,
+    VaultSettings,
+)
+
+__all__ = [
+    "DatabaseSettings",
+    "KeyringSettings",
+    "LocalSettings",
+    "Settings",
+    "VaultSettings",
+]

@@ -1,0 +1,85 @@
+"""``vaultdb.toml``: where it is found and what its tables hold."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from vaultdb.errors import ConfigurationError
+from vaultdb.settings.env import settings_of
+
+NAME = "vaultdb.toml"
+
+
+def find_file(environment: Mapping[str, str], file: Path | str | None) -> Path | None:
+    """Return the path of the settings file, or None when there is none and none was named."""
+    named = file or environment.get("VAULTDB_CONFIG")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            msg = f"there is no settings file {path}; correct --config or VAULTDB_CONFIG"
+            raise ConfigurationError(msg)
+        return path.absolute()
+    return next((path for path in _candidates() if path.is_file()), None)
+
+
+def _candidates() -> Iterator[Path]:
+    here, home = Path.cwd(), Path.home()
+    for folder in (here, *here.parents):
+        yield folder / NAME
+        if folder == home:
+            return
+
+
+def read_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    """Return the tables of the file, with file names made absolute in every overlay.
+
+    Raises:
+        ConfigurationError: unreadable, not TOML, or writable by everybody.
+    """
+    try:
+        # Anybody who may write the file may name another Vault.
+        if path.stat().st_mode & stat.S_IWOTH:
+            msg = f"{path} is writable by everybody; run: chmod o-w {path}"
+            raise ConfigurationError(msg)
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path} is not valid TOML: {str(error).lower()}"
+        raise ConfigurationError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        msg = f"cannot read the settings file {path}: {reason}"
+        raise ConfigurationError(msg) from None
+    for table in _overlays(document):
+        _anchor(table, path.parent, model)
+    return document
+
+
+def _overlays(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the top of the file and every profile and role in it."""
+    yield document
+    for group in ("profile", "role"):
+        tables = document.get(group, {})
+        if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+            msg = f"setting {group}: write it as tables, [{group}.NAME]"
+            raise ConfigurationError(msg)
+        for table in tables.values():
+            yield from _overlays(table)
+
+
+def _anchor(table: dict[str, Any], folder: Path, model: type[BaseModel]) -> None:
+    """Make file names in one overlay relative to the folder of the settings file."""
+    for setting in settings_of(model):
+        section: Any = table
+        for part in setting.path[:-1]:
+            section = section.get(part, {}) if isinstance(section, dict) else {}
+        name = setting.path[-1]
+        if setting.is_path and isinstance(section, dict) and isinstance(section.get(name), str):
+            value = section[name]
+            if value != "system":  # libpq's word for the machine's own CAs
+                section[name] = str(folder / Path(value).expanduser())

@@ -1,0 +1,256 @@
+"""What can be set: one pydantic model per section of ``vaultdb.toml``.
+
+Every field names its environment variable (``Env``); the file key is its path in the model.
+Secrets are ``SecretStr``; validation errors never quote an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from vaultdb.errors import ConfigurationError
+from vaultdb.settings import sources
+from vaultdb.settings.env import Env
+
+MEMORY_REALM = UUID("00000000-0000-8000-8000-6d656d6f7279")
+"""The realm of ``keys = "memory"`` when none is set: its keys die with the process anyway."""
+
+Role = Literal["app", "officer", "rotator", "migrator", "reencryptor"]
+"""Whose login a command uses: ``[role.NAME]`` in the file, ``VAULTDB_NAME_*`` variables."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+    )
+
+
+def _read_secret(path: Path, setting: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        msg = f"setting {setting}: cannot read {path}: {reason}"
+        raise ConfigurationError(msg) from None
+    return text.rstrip("\r\n")
+
+
+class DatabaseSettings(_Section):
+    """How to reach PostgreSQL."""
+
+    url: Annotated[SecretStr | None, Env("URL")] = Field(
+        None, description="SQLAlchemy or libpq URL of the login that runs the command or the app"
+    )
+    password: Annotated[SecretStr | None, Env("PASSWORD")] = Field(
+        None, description="password of that login; a file is better"
+    )
+    password_file: Annotated[Path | None, Env("PASSWORD_FILE")] = Field(
+        None, description="file that holds the password, read at every new connection"
+    )
+    migrate_url: Annotated[SecretStr | None, Env("MIGRATE_URL")] = Field(
+        None, description="URL of the migrator's login; `vaultdb migrate` uses no other"
+    )
+    migrate_password_file: Annotated[Path | None, Env("MIGRATE_PASSWORD_FILE")] = Field(
+        None, description="file that holds the migrator's password"
+    )
+    sslrootcert: Annotated[Path | None, Env("SSLROOTCERT")] = Field(
+        None, description="CA certificate of the server, PEM; `system` for the machine's own CAs"
+    )
+    sslcert: Annotated[Path | None, Env("SSLCERT")] = Field(
+        None, description="client certificate, PEM; without a password it is the login itself"
+    )
+    sslkey: Annotated[Path | None, Env("SSLKEY")] = Field(
+        None, description="key of the client certificate, PEM, mode 0600"
+    )
+    allow_insecure: Annotated[bool, Env("ALLOW_INSECURE")] = Field(
+        False, description="accept what the URL says about TLS although it is weaker; warns"
+    )
+    pooler: Annotated[Literal["none", "pgbouncer"], Env("POOLER")] = Field(
+        "none", description="`pgbouncer` gives up what a pooler cannot do; warns"
+    )
+    connect_timeout: Annotated[int, Env("CONNECT_TIMEOUT")] = Field(
+        10, ge=1, le=600, description="seconds to wait for a new connection"
+    )
+
+    def read_password(self) -> str | None:
+        """Return the login's password from ``password`` or ``password_file``."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_file is not None:
+            return _read_secret(self.password_file, "database.password_file")
+        return None
+
+    def as_migrator(self) -> Self:
+        """Return the section with ``migrate_url`` as its login, for `Settings.load` as migrator."""
+        if self.url is not None or self.migrate_url is None:
+            return self
+        return self.model_copy(
+            update={
+                "url": self.migrate_url,
+                "password": None,
+                "password_file": self.migrate_password_file,
+                "sslcert": None,
+                "sslkey": None,
+            }
+        )
+
+
+class VaultSettings(_Section):
+    """How to reach and log in to HashiCorp Vault or OpenBao."""
+
+    addr: Annotated[str | None, Env("VAULT_ADDR")] = Field(
+        None, description="address of the server, https://host:port"
+    )
+    ca_cert: Annotated[Path | None, Env("VAULT_CACERT")] = Field(
+        None, description="CA certificate of the server, PEM; default: the machine's own CAs"
+    )
+    namespace: Annotated[str | None, Env("VAULT_NAMESPACE")] = Field(
+        None, description="namespace, when the server has them"
+    )
+    auth: Annotated[Literal["approle", "jwt", "cert", "kubernetes", "token"], Env("VAULT_AUTH")] = (
+        Field("approle", description="login method")
+    )
+    auth_mount: Annotated[str | None, Env("VAULT_AUTH_MOUNT")] = Field(
+        None, description="where the login method is mounted; default: its own name"
+    )
+    role: Annotated[str | None, Env("VAULT_ROLE")] = Field(
+        None, description="role name for jwt, cert and kubernetes"
+    )
+    role_id: Annotated[str | None, Env("VAULT_ROLE_ID")] = Field(
+        None, description="AppRole role id (a name, not a secret)"
+    )
+    secret_id: Annotated[SecretStr | None, Env("VAULT_SECRET_ID")] = Field(
+        None, description="AppRole secret id; a file is better"
+    )
+    secret_id_file: Annotated[Path | None, Env("VAULT_SECRET_ID_FILE")] = Field(
+        None, description="file that holds the AppRole secret id"
+    )
+    wrapped_secret_id_file: Annotated[Path | None, Env("VAULT_WRAPPED_SECRET_ID_FILE")] = Field(
+        None, description="file that holds a response-wrapping token of the secret id"
+    )
+    jwt_file: Annotated[Path | None, Env("VAULT_JWT_FILE")] = Field(
+        None, description="file that holds the JWT for jwt and kubernetes"
+    )
+    client_cert: Annotated[Path | None, Env("VAULT_CLIENT_CERT")] = Field(
+        None, description="client certificate, PEM"
+    )
+    client_key: Annotated[Path | None, Env("VAULT_CLIENT_KEY")] = Field(
+        None, description="key of the client certificate, PEM"
+    )
+    token: Annotated[SecretStr | None, Env("VAULT_TOKEN")] = Field(
+        None, description="token; a plain VAULT_TOKEN in the environment is never read"
+    )
+    token_file: Annotated[Path | None, Env("VAULT_TOKEN_FILE")] = Field(
+        None, description="file that holds the token"
+    )
+    timeout: Annotated[float, Env("VAULT_TIMEOUT")] = Field(
+        5.0, gt=0, le=300, description="seconds that one call may take in all"
+    )
+    transit_mount: Annotated[str, Env("TRANSIT_MOUNT")] = Field(
+        "vaultdb-transit", min_length=1, description="mount of the transit engine"
+    )
+    kek: Annotated[str, Env("KEK")] = Field(
+        "vaultdb", min_length=1, description="name of the key-encryption key in that mount"
+    )
+
+
+class LocalSettings(_Section):
+    """The KEK file of ``keys = "local"``, for development."""
+
+    kek_file: Annotated[Path | None, Env("LOCAL_KEK_FILE")] = Field(
+        None, description="file that holds the key-encryption key, mode 0600"
+    )
+
+
+class KeyringSettings(_Section):
+    """How long and how many data keys are cached."""
+
+    soft_ttl: Annotated[float, Env("KEYRING_SOFT_TTL")] = Field(
+        300.0, gt=0, description="seconds after which a key is refreshed in the background"
+    )
+    hard_ttl: Annotated[float, Env("KEYRING_HARD_TTL")] = Field(
+        900.0, gt=0, description="seconds after which a key that was not refreshed is dropped"
+    )
+    capacity: Annotated[int, Env("KEYRING_CAPACITY")] = Field(
+        1000, ge=1, description="data keys kept in memory"
+    )
+    minimum_versions: Annotated[Mapping[str, int], Env("MINIMUM_VERSIONS")] = Field(
+        default_factory=dict,
+        description="oldest acceptable newest version per keyset; in the environment a=1,b=2",
+    )
+
+    @field_validator("minimum_versions", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = (item.partition("=") for item in value.split(",") if item.strip())
+        return {name.strip(): version.strip() for name, _, version in pairs}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.hard_ttl < self.soft_ttl:
+            msg = "hard_ttl is shorter than soft_ttl"
+            raise ValueError(msg)
+        return self
+
+
+class Settings(_Section):
+    """All settings of one process; make them with `load`."""
+
+    realm: Annotated[UUID, Env("REALM")] = Field(
+        description="UUID of this deployment, part of every ciphertext; never change it"
+    )
+    keys: Annotated[str, Env("KEYS")] = Field(
+        "vault",
+        min_length=1,
+        description="key provider: vault, local, memory, or the name of an entry point",
+    )
+    create_keys: Annotated[bool, Env("CREATE_KEYS")] = Field(
+        False, description="create a missing data key at first use instead of raising KeyMissing"
+    )
+    tenant: Annotated[str, Env("TENANT")] = Field("", description="tenant when the code names none")
+    database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings.model_validate({}))
+    vault: VaultSettings = Field(default_factory=lambda: VaultSettings.model_validate({}))
+    local: LocalSettings = Field(default_factory=lambda: LocalSettings.model_validate({}))
+    keyring: KeyringSettings = Field(default_factory=lambda: KeyringSettings.model_validate({}))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_has_a_realm(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("keys") == "memory":
+            return {"realm": MEMORY_REALM, **values}
+        return values
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        profile: str | None = None,
+        role: Role | None = None,
+        file: Path | str | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Read the settings of this process.
+
+        From strongest to weakest: ``overrides`` (nested as in the file), ``VAULTDB_ROLE_*``
+        variables, ``[role.NAME]`` of the profile, then of the file, ``VAULTDB_*`` variables,
+        ``[profile.NAME]``, and the top of the file. A role is the more specific: an app's
+        variables in the environment do not replace what the file says for the officer.
+
+        Args:
+            profile: name of a ``[profile.NAME]`` table; default ``VAULTDB_PROFILE``, else none.
+            role: whose login to use; None is the app.
+            file: path of the file; default ``VAULTDB_CONFIG``, else the nearest ``vaultdb.toml``
+                from the working directory up to the home directory.
+            **overrides: settings that win over everything else.
+
+        Raises:
+            ConfigurationError: names the setting, its variable and its key, never a value.
+        """
+        return sources.load(cls, profile=profile, role=role, file=file, overrides=overrides)
