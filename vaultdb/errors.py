@@ -14,6 +14,7 @@
     │   ├── KeyUnavailable        the key is not cached and its provider cannot be reached
     │   ├── KeyDenied             the provider refuses to unwrap the key
     │   └── KeyRollback           the newest key is older than the configuration allows
+    ├── DevStackError             a private server of the dev stack cannot be started or used
     └── VaultError
         ├── VaultUnavailable      unreachable, sealed, overloaded or too slow; may pass
         ├── VaultDenied           not permitted, also after a fresh login
@@ -29,6 +30,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "DecryptionError",
+    "DevStackError",
     "KeyDenied",
     "KeyMissing",
     "KeyRollback",
@@ -101,6 +103,10 @@ class KeyDenied(KeyringError):
 
 class KeyRollback(KeyringError):
     """The newest data key is older than a version seen before or pinned in the configuration."""
+
+
+class DevStackError(VaultDBError):
+    """A private server of the dev stack cannot be started or used; says what to do."""
 
 
 class VaultError(VaultDBError):
