@@ -1,0 +1,51 @@
+"""Look for known plaintext in a dump: what a thief would do, with an unfair advantage."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from vaultdb.demo.data import Gender
+
+HEX_LITERAL = re.compile(rb"\\\\?x([0-9a-f]{2,})")
+"""A bytea as pg_dump writes it, with the backslash doubled in COPY."""
+
+SHORTEST = 3
+"""Bytes: shorter values are skipped, "M" is in every dump."""
+
+STEM = 6
+"""Bytes: shorter values turn up by chance in megabytes of ciphertext; they are looked for in the
+dump's text only."""
+
+
+def spellings(patients: Iterable[Mapping[str, object]]) -> set[bytes]:
+    """Return each value of *patients* but the ids, as text in UTF-8."""
+    return {
+        (value.value if isinstance(value, Gender) else str(value)).encode()
+        for patient in patients
+        for attribute, value in patient.items()
+        if attribute != "id" and value is not None
+    }
+
+
+def found_in(dump: bytes, values: Iterable[bytes]) -> set[bytes]:
+    """Return those of *values* that a dump shows, in its text or inside a hexadecimal literal.
+
+    Values below SHORTEST are skipped.
+    """
+    text = HEX_LITERAL.sub(b"", dump)
+    binary = b"\0".join(bytes.fromhex(m[1].decode()) for m in HEX_LITERAL.finditer(dump))
+    visible = {value for value in values if len(value) >= SHORTEST and value in text}
+    return visible | set(_occurrences(binary, values))
+
+
+def _occurrences(haystack: bytes, values: Iterable[bytes]) -> Iterator[bytes]:
+    by_stem: dict[bytes, list[bytes]] = defaultdict(list)
+    for value in values:
+        if len(value) >= STEM:
+            by_stem[value[:STEM]].append(value)
+    for at in range(len(haystack) - STEM + 1):
+        for value in by_stem.get(haystack[at : at + STEM], ()):
+            if haystack.startswith(value, at):
+                yield value
