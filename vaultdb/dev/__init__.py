@@ -1,3 +1,3 @@
-"""A private OpenBao and PostgreSQL with TLS, for try-out and tests."""
+"""A private OpenBao and a private PostgreSQL, both with TLS, for trying out and for tests."""
 
 from __future__ import annotations

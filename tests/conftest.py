@@ -1,0 +1,36 @@
+"""Fixtures for every test: real servers over TLS, started on first use.
+
+==================  ========  ================================================================
+``openbao``         session   OpenBao in memory: ``.addr .ca_cert .admin .admin_token
+                              .settings(role) .values(role) .approle(role) .new_transit()``
+``postgres``        session   PostgreSQL: ``.admin_url .url(database, user) .create_database()``
+``database``        function  a migrated database: ``.url .migrate_url .officer_url .rotator_url
+                              .admin_url .sqlalchemy_url .connect() .create_all(metadata) .realm``
+``own_openbao``     function  an OpenBao (raft) to maltreat: ``.faults.kill() .freeze() …``
+``own_postgres``    function  a PostgreSQL to maltreat, likewise
+``realm``           session   the realm of every test database
+==================  ========  ================================================================
+
+The fixtures themselves are in ``tests/fixtures``; types for annotations too
+(``from tests.fixtures.postgres import Database``).
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = [
+    "tests.fixtures.folders",
+    "tests.fixtures.openbao",
+    "tests.fixtures.postgres",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> None:
+    """Keep the developer's own settings out of the tests."""
+    for name in [n for n in os.environ if n.startswith(("VAULTDB_", "VAULT_", "BAO_", "PG"))]:
+        if not name.startswith("VAULTDB_DEV_"):
+            del os.environ[name]
