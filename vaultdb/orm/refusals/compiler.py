@@ -1,0 +1,235 @@
+"""The walk: a statement compiler that lets encrypted columns stand only where they can work.
+
+SQLAlchemy renders every reference to a column through `visit_column`. Here that method refuses an
+encrypted column unless a caller that knows the place has permitted this very object: the column
+list of a statement whose rows reach Python or an enclosing FROM, `IS NULL`, `count()`, the target
+of SET. Whatever is not known is refused, so a construct that nobody thought of cannot slip through.
+The positions kept on the way down only choose the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Null, Select
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from vaultdb.orm.refusals import positions as at
+from vaultdb.orm.refusals.columns import bare, is_column, is_encrypted, refusal
+from vaultdb.orm.refusals.rows import (
+    check_distinct,
+    check_set_operation,
+    check_textual_columns,
+    check_whole_row,
+    is_null,
+    text_binds_rows,
+)
+
+__all__ = ["RefusingCompiler", "refusing"]
+
+_Base = SQLCompiler if TYPE_CHECKING else object
+
+_IN_OPERATORS = frozenset({operators.in_op, operators.not_in_op})
+_NULL_OPERATORS = frozenset({operators.is_, operators.is_not})
+
+
+class RefusingCompiler(_Base):
+    """A mixin over the statement compiler of any dialect."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._positions: list[at.Position] = []
+        self._permitted: list[Any] = []
+        self._releases: list[bool] = []
+        self._in_exists = False
+        super().__init__(*args, **kwargs)  # SQLAlchemy compiles in here
+
+    @contextmanager
+    def _within(self, position: at.Position) -> Iterator[None]:
+        self._positions.append(position)
+        try:
+            yield
+        finally:
+            self._positions.pop()
+
+    @contextmanager
+    def _permit(self, elements: list[Any]) -> Iterator[None]:
+        before = len(self._permitted)
+        self._permitted.extend(elements)
+        try:
+            yield
+        finally:
+            del self._permitted[before:]
+
+    # -- the one place where a column is rendered --------------------------------------------
+
+    def visit_column(self, column: Any, *args: Any, **kwargs: Any) -> str:
+        if is_encrypted(column) and not self._may_stand(column, kwargs):
+            raise refusal(column, self._positions[-1] if self._positions else at.TEXT)
+        return super().visit_column(column, *args, **kwargs)
+
+    def _may_stand(self, column: Any, kwargs: dict[str, Any]) -> bool:
+        if any(permitted is column for permitted in self._permitted):
+            return True
+        if not self._positions:  # a DDL expression, or a result column of from_statement(text())
+            is_result = kwargs.get("add_to_result_map") is not None
+            return not is_result or text_binds_rows(self.statement, column)
+        return self._positions[-1] is at.SET and kwargs.get("include_table") is False
+
+    # -- column lists ------------------------------------------------------------------------
+
+    def _label_select_column(self, select: Any, column: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_encrypted(column):
+            with self._within(at.COLUMN_LIST):
+                return super()._label_select_column(select, column, *args, **kwargs)
+        inner = bare(column)
+        if not is_column(inner) and not is_null(inner):
+            self._refuse_expression(inner)
+        if isinstance(select, Select) and not self._releases[-1]:
+            raise refusal(inner, self._place_of_subquery())
+        with self._within(at.COLUMN_LIST), self._permit([inner]):
+            return super()._label_select_column(select, column, *args, **kwargs)
+
+    def _refuse_expression(self, expression: Any) -> None:
+        with self._within(at.COLUMN_LIST):
+            self.process(expression)  # refuses inside, with the words for the place
+        raise refusal(expression, at.COLUMN_LIST)
+
+    def _place_of_subquery(self) -> at.Position:
+        for position in reversed(self._positions[:-1]):
+            if position in {at.IN_SUBQUERY, at.INSERT_FROM_SELECT, at.SET}:
+                return position
+        return at.SCALAR_SUBQUERY
+
+    def visit_label(self, label: Any, *args: Any, **kwargs: Any) -> str:
+        if kwargs.get("render_label_as_label") is label and is_encrypted(label):
+            raise refusal(label, self._positions[-1])  # ORDER BY and GROUP BY name the label only
+        return super().visit_label(label, *args, **kwargs)
+
+    def visit_table_valued_column(self, element: Any, **kwargs: Any) -> str:
+        check_whole_row(element.scalar_alias)
+        return super().visit_table_valued_column(element, **kwargs)
+
+    # -- statements --------------------------------------------------------------------------
+
+    def visit_select(self, select_stmt: Any, asfrom: bool = False, **kwargs: Any) -> str:
+        is_member = kwargs.get("compound_index") is not None
+        releases = (
+            self._releases[-1] if is_member else not self.stack or asfrom or self._in_exists
+        ) and not kwargs.get("insert_into")
+        self._in_exists = False
+        self._releases.append(releases)
+        try:
+            with self._within(at.EXPRESSION):
+                return super().visit_select(select_stmt, asfrom=asfrom, **kwargs)
+        finally:
+            self._releases.pop()
+
+    def visit_compound_select(self, cs: Any, asfrom: bool = False, **kwargs: Any) -> str:
+        is_member = kwargs.get("compound_index") is not None
+        self._releases.append(
+            self._releases[-1] if is_member else not self.stack or asfrom or self._in_exists
+        )
+        self._in_exists = False
+        try:
+            check_set_operation(cs, self.compound_keywords[cs.keyword])
+            with self._within(at.EXPRESSION):
+                return super().visit_compound_select(cs, asfrom=asfrom, **kwargs)
+        finally:
+            self._releases.pop()
+
+    def get_select_precolumns(self, select: Any, **kwargs: Any) -> str:
+        check_distinct(select)
+        with self._within(at.DISTINCT_ON):
+            return super().get_select_precolumns(select, **kwargs)
+
+    def visit_textual_select(self, taf: Any, *args: Any, **kwargs: Any) -> str:
+        check_textual_columns(taf, nested=bool(self.stack))
+        return super().visit_textual_select(taf, *args, **kwargs)
+
+    def visit_on_conflict_do_update(self, on_conflict: Any, **kwargs: Any) -> str:
+        with self._within(at.CONFLICT), self._permit(_taken_over(on_conflict)):
+            return super().visit_on_conflict_do_update(on_conflict, **kwargs)
+
+    # -- expressions -------------------------------------------------------------------------
+
+    def visit_binary(self, binary: Any, *args: Any, **kwargs: Any) -> str:
+        operator = binary.operator
+        position = self._positions[-1] if self._positions else at.COMPARISON
+        if operator in _IN_OPERATORS:
+            position = at.IN_SUBQUERY
+        elif position is not at.JOIN_ON:
+            position = at.COMPARISON
+        is_null_test = operator in _NULL_OPERATORS and isinstance(binary.right, Null)
+        left = bare(binary.left)
+        with (
+            self._within(position),
+            self._permit([left] if is_null_test and is_column(left) else []),
+        ):
+            return super().visit_binary(binary, *args, **kwargs)
+
+    def visit_unary(self, unary: Any, *args: Any, **kwargs: Any) -> str:
+        self._in_exists = unary.operator is operators.exists  # EXISTS ignores its column list
+        try:
+            return super().visit_unary(unary, *args, **kwargs)
+        finally:
+            self._in_exists = False
+
+    def visit_function(self, func: Any, *args: Any, **kwargs: Any) -> str:
+        is_count = func.name.lower() == "count" and not getattr(func, "packagenames", ())
+        counted = [bare(argument) for argument in func.clauses] if is_count else []
+        with (
+            self._within(at.function(func.name)),
+            self._permit([column for column in counted if is_column(column)]),
+        ):
+            return super().visit_function(func, *args, **kwargs)
+
+
+def _taken_over(on_conflict: Any) -> list[Any]:
+    """Return the columns of `excluded` that are set to the column of the same name."""
+    return [
+        value
+        for target, value in dict(on_conflict.update_values_to_set).items()
+        if is_column(value)
+        and getattr(value.table, "name", None) == "excluded"
+        and getattr(target, "key", target) == value.key
+    ]
+
+
+def _framed(name: str, position: at.Position) -> Any:
+    def method(self: RefusingCompiler, *args: Any, **kwargs: Any) -> Any:
+        with self._within(position):
+            return getattr(super(RefusingCompiler, self), name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name, _position in {
+    "order_by_clause": at.ORDER_BY,
+    "group_by_clause": at.GROUP_BY,
+    "visit_aggregate_order_by": at.AGGREGATE_ORDER,
+    "visit_aggregateorderby": at.AGGREGATE_ORDER,
+    "visit_case": at.CASE,
+    "visit_cast": at.CAST,
+    "visit_insert": at.INSERT_FROM_SELECT,
+    "visit_join": at.JOIN_ON,
+    "visit_over": at.WINDOW,
+    "visit_postgresql_distinct_on": at.DISTINCT_ON,
+    "visit_try_cast": at.CAST,
+    "visit_type_coerce": at.CAST,
+    "visit_update": at.SET,
+    "visit_withingroup": at.AGGREGATE_ORDER,
+}.items():
+    setattr(RefusingCompiler, _name, _framed(_name, _position))
+
+
+@cache
+def refusing(base: type[SQLCompiler]) -> type[SQLCompiler]:
+    """Return the statement compiler `base` with the walk built in; the same one every time."""
+    if issubclass(base, RefusingCompiler):
+        return base
+    return type(f"Refusing{base.__name__}", (RefusingCompiler, base), {})

@@ -1,0 +1,129 @@
+"""Rules about whole rows: DISTINCT, set operations, row values and textual statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Cast, ColumnClause, CompoundSelect, Null, TextClause, TypeCoerce
+from sqlalchemy.sql.selectable import SelectStatementGrouping
+
+from vaultdb.errors import StatementRefused
+from vaultdb.orm.refusals import positions as at
+from vaultdb.orm.refusals.columns import (
+    bare,
+    encrypted_type,
+    is_column,
+    is_encrypted,
+    refusal,
+)
+
+__all__ = [
+    "check_distinct",
+    "check_set_operation",
+    "check_textual_columns",
+    "check_whole_row",
+    "is_null",
+    "text_binds_rows",
+]
+
+
+def is_null(expression: Any) -> bool:
+    """Return whether an expression is NULL, also a typed one."""
+    expression = bare(expression)
+    while isinstance(expression, Cast | TypeCoerce):
+        expression = bare(expression.clause)
+    return isinstance(expression, Null)
+
+
+def check_distinct(select: Any) -> None:
+    """Refuse SELECT DISTINCT on an encrypted column unless its key is selected too.
+
+    Two encryptions of one value differ, so DISTINCT would return duplicates. With the key in the
+    list each row is distinct by its key, and the encrypted column changes nothing.
+    """
+    if not select._distinct or select._distinct_on:
+        return
+    columns = list(select._all_selected_columns)
+    for column in _without_key(columns):
+        raise refusal(column, at.DISTINCT)
+
+
+def check_set_operation(compound: CompoundSelect[Any], keyword: str) -> None:
+    """Refuse a set operation that would compare ciphertext or mix logical names."""
+    members = [list(member._all_selected_columns) for member in _members(compound)]
+    for position in zip(*members, strict=False):
+        _check_one_name(position, keyword)
+    if keyword != "UNION ALL":
+        for columns in members:
+            for column in _without_key(columns):
+                raise refusal(column, at.set_operation(keyword))
+
+
+def check_whole_row(source: Any) -> None:
+    """Refuse a row value of a table that has encrypted columns: it would carry ciphertext."""
+    for column in source.c:
+        if is_encrypted(column):
+            raise refusal(column, at.WHOLE_ROW)
+
+
+def check_textual_columns(statement: Any, *, nested: bool) -> None:
+    """Refuse a textual SELECT with encrypted columns inside another statement."""
+    for column in statement.column_args if nested else ():
+        if is_encrypted(column):
+            raise refusal(column, at.TEXT)
+
+
+def text_binds_rows(statement: Any, column: ColumnClause[Any]) -> bool:
+    """Return whether a textual statement selects its encrypted values together with their keys."""
+    type_ = encrypted_type(column)
+    if type_ is None or type_.bind == "column":
+        return True
+    text = getattr(statement, "element", statement)
+    text = getattr(text, "element", text)  # text().columns() inside from_statement()
+    return isinstance(text, TextClause) and "bind_row(" in text.text
+
+
+def _members(compound: CompoundSelect[Any]) -> Iterator[Any]:
+    for member in compound.selects:
+        while isinstance(member, SelectStatementGrouping):
+            member = member.element  # noqa: PLW2901 - parentheses mean nothing here
+        yield member
+
+
+def _check_one_name(position: Sequence[Any], keyword: str) -> None:
+    encrypted = [column for column in position if is_encrypted(column)]
+    if not encrypted:
+        return
+    first = encrypted_type(position[0])
+    for column in position:
+        type_ = encrypted_type(column)
+        same = type_ is not None and first is not None and type_.identity == first.identity
+        if not same and not (is_null(column) and first is not None):
+            names = sorted({str(each.type.logical_name) for each in encrypted})
+            raise StatementRefused(
+                f"{keyword} would put {', '.join(names)} and other columns into one column of the "
+                "result, and a value only decrypts under its own logical name: select the members "
+                "one by one, or give both columns one logical_name="
+            )
+
+
+def _without_key(columns: Sequence[Any]) -> Iterator[Any]:
+    """Yield the encrypted columns of a list that does not hold their keys."""
+    listed = [bare(column) for column in columns]
+    for column in listed:
+        if is_encrypted(column) and not is_null(column) and not _has_key(column, listed):
+            yield column
+
+
+def _has_key(column: Any, listed: Sequence[Any]) -> bool:
+    if not is_column(column):
+        return False
+    origin = next(iter(column.base_columns))
+    key = list(getattr(origin.table, "primary_key", ()))
+    # a self-join below supplies several candidates: all must be there. Compared by hash, which
+    # an annotated column shares with the one it annotates
+    supplied = [c for c in column.table.c if any(k in c.base_columns for k in key)]
+    return len(supplied) >= len(key) > 0 and {hash(c) for c in supplied} <= {
+        hash(c) for c in listed
+    }
