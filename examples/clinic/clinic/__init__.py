@@ -1,0 +1,3 @@
+"""A small clinic: FastAPI, AsyncSession, two tenants, encrypted patients."""
+
+from __future__ import annotations

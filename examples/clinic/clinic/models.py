@@ -1,0 +1,32 @@
+"""The clinic's table."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from vaultdb import Equality, encrypted
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Patient(Base):
+    """A patient of one practice, whose name stands in the clear so that rows can be filtered by it.
+
+    `tenant_column` ties each value to that column: a row that is moved to another practice behind
+    the application's back does not decrypt.
+    """
+
+    __tablename__ = "patient"
+    __table_args__ = {"info": {"vaultdb": {"tenant_column": "practice"}}}
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    practice: Mapped[str]
+    name: Mapped[str] = encrypted(str)
+    ssn: Mapped[str] = encrypted(str, index=Equality(unique=True))
+    born: Mapped[date] = encrypted(date)
+    notes: Mapped[str | None] = encrypted(str, nullable=True)
