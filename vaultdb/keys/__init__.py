@@ -1,3 +1,25 @@
-"""Data keys and the keyring that hands them out; providers and stores are Protocols."""
+"""Data keys: their rows, their unwrapping, and the keyring that caches them, without any I/O."""
 
 from __future__ import annotations
+
+from vaultdb.keys.creation import create_key, next_version
+from vaultdb.keys.data_key import DataKey
+from vaultdb.keys.keyring import Keyring
+from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
+from vaultdb.keys.store import KeyStore, MemoryKeyStore
+from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
+
+__all__ = [
+    "BATCH_SIZE",
+    "DataKey",
+    "KeyProvider",
+    "KeyScope",
+    "KeyState",
+    "KeyStore",
+    "Keyring",
+    "MemoryKeyStore",
+    "Purpose",
+    "WrappedKey",
+    "create_key",
+    "next_version",
+]

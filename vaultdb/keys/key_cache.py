@@ -1,0 +1,112 @@
+"""What a keyring knows: rings by scope, DEKs by id, the most recently used ones."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vaultdb.errors import DecryptionError, KeyringError, KeyUnavailable
+from vaultdb.keys.data_key import DataKey
+from vaultdb.keys.fault import Fault
+from vaultdb.keys.ring import CachedKey, Ring
+from vaultdb.keys.wrapped_key import KeyScope
+
+REFUSED_IDS = 10_000
+"""Key ids remembered as unusable, at most; a table full of forged ids stays under 4 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A key id that cannot be used: unknown when there is no fault."""
+
+    fault: Fault | None
+    until: float
+
+    def error(self) -> KeyringError | DecryptionError:
+        """Make the exception to raise."""
+        return DecryptionError("unknown_key") if self.fault is None else self.fault.error()
+
+
+class KeyCache:
+    """Rings and DEKs under one capacity; changed only under the keyring's lock.
+
+    `by_id` is read without a lock: a dict lookup is atomic, and a ring's new keys are put in before
+    its old ones are taken out.
+
+    Args:
+        capacity: DEKs to keep, at most.
+
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.by_id: dict[bytes, CachedKey] = {}
+        self.rings: dict[KeyScope, Ring] = {}
+        self.refused: dict[bytes, Refusal] = {}
+        self._highest: dict[KeyScope, int] = {}
+        self._capacity = capacity
+
+    def is_new(self, key_id: bytes, now: float) -> bool:
+        """Whether nothing that is still valid is known of a key id."""
+        cached = self.by_id.get(key_id)
+        if cached is not None and now < cached.usable_until:
+            return False
+        refused = self.refused.get(key_id)
+        return refused is None or now >= refused.until
+
+    def found(self, key_id: bytes) -> DataKey:
+        """Return the DEK that was just looked up, or raise why it cannot be used."""
+        cached = self.by_id.get(key_id)
+        if cached is not None:
+            return cached.key
+        refused = self.refused.get(key_id)
+        if refused is not None:
+            raise refused.error()
+        raise KeyUnavailable("the data key was dropped while it was loaded; try again")
+
+    def highest(self, scope: KeyScope) -> int:
+        """Return the highest version whose DEK was unwrapped and checked in this process."""
+        return self._highest.get(scope, 0)
+
+    def install(self, ring: Ring) -> int:
+        """Put a ring in the place of the one before it; return how many DEKs had to go."""
+        before = self.rings.get(ring.scope)
+        self.rings[ring.scope] = ring
+        self.by_id.update(ring.keys)
+        for key_id in ring.keys:
+            self.refused.pop(key_id, None)
+        if before is not None:
+            for key_id in before.keys.keys() - ring.keys.keys():
+                self.by_id.pop(key_id, None)
+        proven = [row.version for row in ring.rows if row.key_id in ring.keys]
+        if proven:
+            self._highest[ring.scope] = max(self.highest(ring.scope), *proven)
+        return self._evict(keep=ring)
+
+    def refuse(self, key_ids: Iterable[bytes], fault: Fault | None, until: float) -> None:
+        """Remember that these ids cannot be used."""
+        for key_id in key_ids:
+            self.refused.pop(key_id, None)
+            if len(self.refused) >= REFUSED_IDS:
+                del self.refused[next(iter(self.refused))]
+            self.refused[key_id] = Refusal(fault, until)
+
+    def clear(self) -> None:
+        """Forget every DEK, and keep the highest versions seen."""
+        self.by_id.clear()
+        self.rings.clear()
+        self.refused.clear()
+
+    def _evict(self, keep: Ring) -> int:
+        """Drop the rings that were not used for longest; a ring without DEKs counts, too."""
+        excess = max(len(self.by_id), len(self.rings)) - self._capacity
+        if excess <= 0:
+            return 0
+        others = (ring for ring in self.rings.values() if ring is not keep)
+        evicted = 0
+        for ring in heapq.nsmallest(excess, others, key=lambda ring: ring.used_at):
+            if max(len(self.by_id), len(self.rings)) <= self._capacity:
+                break
+            del self.rings[ring.scope]
+            evicted += sum(self.by_id.pop(key_id, None) is not None for key_id in ring.keys)
+        return evicted

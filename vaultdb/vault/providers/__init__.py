@@ -1,0 +1,3 @@
+"""The key providers that ship: Vault transit, a key file for development, and memory for tests."""
+
+from __future__ import annotations

@@ -1,0 +1,64 @@
+"""Keys in memory: nothing to install, and nothing survives the process. For tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from vaultdb.errors import KeyringError
+from vaultdb.vault.providers.wrapping import KEK_SIZE, unwrap, wrap
+
+
+class MemoryProvider:
+    """A key provider whose KEK lives in this process only; behaves like Vault otherwise."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self._keks: dict[int, bytes] = {1: os.urandom(KEK_SIZE)}
+
+    def create(self, context: bytes) -> tuple[bytes, str, int]:
+        """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
+        dek = os.urandom(KEK_SIZE)
+        version = self.latest_version()
+        return dek, wrap(self._keks[version], version, context, dek), version
+
+    def unwrap(self, keys: Sequence[tuple[str, bytes]]) -> list[bytes | KeyringError]:
+        """Unwrap pairs of wrapped text and context."""
+        return [self._unwrap(wrapped, context) for wrapped, context in keys]
+
+    def rewrap(self, keys: Sequence[tuple[str, bytes]]) -> list[tuple[str, int] | KeyringError]:
+        """Wrap DEKs under the newest KEK."""
+        return [self._rewrap(wrapped, context) for wrapped, context in keys]
+
+    def rotate(self) -> int:
+        """Make a new version of the KEK."""
+        version = self.latest_version() + 1
+        self._keks[version] = os.urandom(KEK_SIZE)
+        return version
+
+    def latest_version(self) -> int:
+        """Return the newest version of the KEK."""
+        return max(self._keks)
+
+    def check(self) -> None:
+        """Do nothing: a KEK in memory always binds the context."""
+
+    def close(self) -> None:
+        """Keep the KEK: a keyring made later with this provider still unwraps."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryProvider kek version {self.latest_version()}>"
+
+    def _unwrap(self, wrapped: str, context: bytes) -> bytes | KeyringError:
+        try:
+            return unwrap(self._keks, wrapped, context)
+        except KeyringError as error:
+            return error
+
+    def _rewrap(self, wrapped: str, context: bytes) -> tuple[str, int] | KeyringError:
+        dek = self._unwrap(wrapped, context)
+        if isinstance(dek, KeyringError):
+            return dek
+        version = self.latest_version()
+        return wrap(self._keks[version], version, context, dek), version
