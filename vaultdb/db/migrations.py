@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, func, insert
 from sqlalchemy.dialects import postgresql
 
 from vaultdb.db import grants
+from vaultdb.db.realm import check_realm, read_realm, record_realm
 from vaultdb.db.schema import SCHEMA, data_key_table, realm_table
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError, SchemaError
@@ -94,10 +95,9 @@ def upgrade(bind: Engine | Connection | str, *, realm: UUID, revision: str = "he
     applied: list[str] = []
     with _as_owner(bind) as connection:
         if _exists(connection, "realm"):
-            check_realm(connection, realm)
+            record_realm(connection, realm)
         command.upgrade(_recording(connection, applied), revision)
-        if _exists(connection, "realm"):
-            _record_realm(connection, realm)
+        record_realm(connection, realm)
         granted, absent = _grant(connection)
         owner = connection.scalar(text("SELECT current_user")) or ""
     return Migrated(tuple(applied), realm, owner, granted, absent)
@@ -155,33 +155,11 @@ def offline_sql(*, realm: UUID, revision: str = "head") -> str:
         "-- run as the role that is to own the objects, best vaultdb_owner\n"
         f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};"
     )
-    record = (
-        insert(realm_table)
-        .values(realm=realm)
-        .compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
-    )
-    closing = f"{record};\n\n{grants.guarded_grants()};"
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    record = insert(realm_table).values(realm=realm)
+    record_sql = record.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    closing = f"{record_sql};\n\n{grants.guarded_grants()};"
     return f"{before}{begin}\n\n{opening}{body}{closing}\n\n{commit}{after}"
-
-
-def read_realm(connection: Connection) -> UUID | None:
-    """Return the database's copy of the realm."""
-    return connection.scalar(select(realm_table.c.realm))
-
-
-def check_realm(connection: Connection, realm: UUID) -> None:
-    """Compare the database's copy of the realm with the settings.
-
-    Raises:
-        SchemaError: they differ.
-    """
-    found = read_realm(connection)
-    if found is not None and found != realm:
-        msg = (
-            f"this database belongs to realm {found}, the settings say {realm};"
-            " correct VAULTDB_REALM or connect to the right database"
-        )
-        raise SchemaError(msg)
 
 
 def count_keys(connection: Connection) -> int:
@@ -249,12 +227,6 @@ def _refuse_app(connection: Connection) -> None:
             " need a login of their own: set VAULTDB_MIGRATE_URL"
         )
         raise ConfigurationError(msg)
-
-
-def _record_realm(connection: Connection, realm: UUID) -> None:
-    if read_realm(connection) is None:
-        connection.execute(insert(realm_table).values(realm=realm))
-    check_realm(connection, realm)
 
 
 def _grant(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:

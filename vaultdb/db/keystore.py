@@ -1,0 +1,174 @@
+"""The key table in PostgreSQL, on a small pool of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, QueuePool, Row, Select, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from vaultdb.db.connect import new_engine
+from vaultdb.db.failures import plain_failures
+from vaultdb.db.realm import check_realm
+from vaultdb.db.schema import data_key_table as table
+from vaultdb.errors import ConfigurationError
+from vaultdb.keys.after_fork import reset_in_children
+from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
+from vaultdb.settings import DatabaseSettings
+
+POOL_SIZE = 2
+"""Connections kept open: a warm keyring asks the key table about once in five minutes."""
+
+COLUMNS = (
+    table.c.key_id,
+    table.c.realm,
+    table.c.tenant,
+    table.c.keyset,
+    table.c.purpose,
+    table.c.version,
+    table.c.state,
+    table.c.kek_version,
+    table.c.wrapped,
+)
+"""What makes a `WrappedKey`, for `wrapped_key`."""
+
+
+class PostgresKeyStore:
+    """Reads and adds wrapped DEKs in ``vaultdb.data_key``.
+
+    It is synchronous and has connections of its own, so it does not care what the caller's
+    session is doing: a DEK made for a new tenant is committed before any row uses it, and a
+    rolled-back transaction takes no key with it. Under asyncio the keyring calls it in a helper
+    thread, or inside the greenlet before the cursor executes; both only need it to be thread-safe,
+    which it is. Point it at the primary, also when the engine reads a replica.
+
+    Args:
+        settings: the ``[database]`` section; nothing is opened before the first call.
+
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._engine = new_engine(
+            settings,
+            poolclass=QueuePool,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_pre_ping=True,
+            pool_recycle=600,
+        )
+        if self._engine.dialect.name != "postgresql":
+            raise ConfigurationError(
+                f"the key table needs PostgreSQL, database.url names {self._engine.dialect.name};"
+                ' for tests on another database set keys = "memory"'
+            )
+        self._realms: set[UUID] = set()
+        reset_in_children(self)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine underneath, for vaultdb's own jobs."""
+        return self._engine
+
+    def by_ids(self, realm: UUID, key_ids: Collection[bytes]) -> Sequence[WrappedKey]:
+        """Return the keys with these ids, in any state, in one query.
+
+        Raises:
+            SchemaError: the database is not migrated or belongs to another realm.
+            KeyUnavailable: the database cannot be reached.
+        """
+        return self._read(realm, select(*COLUMNS).where(table.c.key_id.in_(key_ids)))
+
+    def by_scopes(self, realm: UUID, scopes: Collection[KeyScope]) -> Sequence[WrappedKey]:
+        """Return every version of these scopes that is not destroyed, in one query.
+
+        Raises:
+            SchemaError: the database is not migrated or belongs to another realm.
+            KeyUnavailable: the database cannot be reached.
+        """
+        wanted = [(scope.tenant, scope.keyset, scope.purpose.value) for scope in scopes]
+        place = tuple_(table.c.tenant, table.c.keyset, table.c.purpose)
+        living = table.c.state != KeyState.DESTROYED.value
+        return self._read(realm, select(*COLUMNS).where(place.in_(wanted), living))
+
+    def all(self, realm: UUID) -> Sequence[WrappedKey]:
+        """Return every key of the realm, by tenant, keyset, purpose and version."""
+        order = (table.c.tenant, table.c.keyset, table.c.purpose, table.c.version)
+        return self._read(realm, select(*COLUMNS).order_by(*order))
+
+    def insert(self, key: WrappedKey) -> WrappedKey:
+        """Add a key, commit, and return the row that is there now: ours, or the one before it.
+
+        Raises:
+            ConfigurationError: the login may not add keys.
+            SchemaError: the database is not migrated or belongs to another realm.
+            KeyUnavailable: the database cannot be reached.
+        """
+        values = {
+            "key_id": key.key_id,
+            "realm": key.realm,
+            "tenant": key.scope.tenant,
+            "keyset": key.scope.keyset,
+            "purpose": key.scope.purpose.value,
+            "version": key.version,
+            "state": key.state.value,
+            "kek_version": key.kek_version,
+            "wrapped": key.wrapped,
+        }
+        with self.connection(key.realm, "add a data key") as connection:
+            connection.execute(insert(table).values(values).on_conflict_do_nothing())
+        # The loser of a race waits in ON CONFLICT for the winner's commit, and reads it here.
+        rows = self.by_scopes(key.realm, [key.scope])
+        winner = next((row for row in rows if row.version == key.version), None)
+        if winner is None:
+            raise ConfigurationError(
+                "the data key was not stored: another key has its id or its version was destroyed;"
+                " look at: vaultdb keys list"
+            )
+        return winner
+
+    @contextmanager
+    def connection(self, realm: UUID, doing: str) -> Iterator[Connection]:
+        """Give a connection in a transaction, committed at the end, realm checked before.
+
+        Args:
+            realm: the realm of the settings.
+            doing: what is attempted, for the error text.
+        """
+        with plain_failures(doing), self._engine.begin() as connection:
+            if realm not in self._realms:
+                check_realm(connection, realm)
+                self._realms.add(realm)
+            yield connection
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._engine.dispose()
+
+    def reset_after_fork(self) -> None:
+        """Leave the parent's connections to the parent: a child that used one would break it."""
+        self._engine.dispose(close=False)
+
+    def _read(self, realm: UUID, statement: Select[Any]) -> list[WrappedKey]:
+        with self.connection(realm, "read the key table") as connection:
+            return [wrapped_key(row) for row in connection.execute(_of(statement, realm))]
+
+
+def _of(statement: Select[Any], realm: UUID) -> Select[Any]:
+    return statement.where(table.c.realm == realm)
+
+
+def wrapped_key(row: Row[Any]) -> WrappedKey:
+    """Return the key of one row of `COLUMNS`."""
+    scope = KeyScope(row.tenant, row.keyset, Purpose(row.purpose))
+    return WrappedKey(
+        key_id=bytes(row.key_id),
+        realm=row.realm,
+        scope=scope,
+        version=row.version,
+        state=KeyState(row.state),
+        kek_version=row.kek_version,
+        wrapped=row.wrapped,
+    )
