@@ -1,0 +1,36 @@
+"""str as UTF-8."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from vaultdb.crypto.codecs.failure import bad_payload, refused
+from vaultdb.crypto.text import utf8
+
+
+class TextCodec:
+    """Payload: UTF-8 without NUL. Padded to multiples of 16."""
+
+    __slots__ = ()
+    type_tag: ClassVar[str] = "str"
+    version: ClassVar[int] = 1
+    default_pad: ClassVar[int | None] = 16
+
+    def encode(self, value: object) -> bytes:
+        """Encode text."""
+        if not isinstance(value, str):
+            raise refused("str", "a str")
+        return utf8(value)
+
+    def decode(self, payload: bytes, version: int) -> str:
+        """Decode text."""
+        if version == 1:
+            try:
+                return payload.decode()
+            except UnicodeDecodeError:  # carries the payload: dropped before ours is raised
+                pass
+        raise bad_payload()
+
+    def canonical(self, value: object) -> bytes:
+        """Encode for a blind index, after the normaliser."""
+        return self.encode(value)

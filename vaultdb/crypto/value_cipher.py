@@ -1,0 +1,166 @@
+"""Encrypt and decrypt values under one DEK: the hot path.
+
+Each shortcut was measured on a 32-byte value (µs): the writer prefix saves a subkey derivation
+(4.0), the kept associated-data prefix six joins (1.0), tails drawn per statement a system call
+(0.5), one look-up by the envelope's first 30 bytes a comparison of the header (0.1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from os import getpid
+from typing import Final, NoReturn
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+
+from vaultdb.crypto.associated_data import ColumnIdentity, associated_data_prefix
+from vaultdb.crypto.derive import key_id
+from vaultdb.crypto.encoding import pack_u32
+from vaultdb.crypto.envelope import check_envelope, header_of
+from vaultdb.crypto.limits import (
+    HEADER_SIZE,
+    NONCE_PREFIX_SIZE,
+    NONCE_TAIL_SIZE,
+    VALUES_PER_PREFIX,
+)
+from vaultdb.crypto.reason import Reason
+from vaultdb.crypto.subkeys import Opener, SubkeyCache
+from vaultdb.crypto.writer import WriterPrefix, WriterPrefixOwner
+from vaultdb.crypto.xaes import XAES256GCM
+from vaultdb.errors import DecryptionError
+
+_HEAD_SIZE: Final = HEADER_SIZE + NONCE_PREFIX_SIZE
+_TAIL_END: Final = _HEAD_SIZE + NONCE_TAIL_SIZE
+
+
+class _Prefixes(dict[bytes, bytes]):
+    """Associated-data prefixes by column; a program has as many as it has encrypted columns."""
+
+    __slots__ = ("_header", "_realm", "_tenant")
+
+    def __init__(self, realm: UUID, tenant: str, header: bytes) -> None:
+        super().__init__()
+        self._realm = realm
+        self._tenant = tenant
+        self._header = header
+
+    def of(self, column: ColumnIdentity) -> bytes:
+        prefix = associated_data_prefix(self._realm, self._tenant, column, self._header)
+        self[column.encoded] = prefix
+        return prefix
+
+
+class ValueCipher(WriterPrefixOwner):
+    """Suite 1 under one DEK of one realm and tenant.
+
+    :param dek: 32 bytes, secret.
+    :param realm: the installation's UUID.
+    :param tenant: the DEK's tenant, ``""`` when there is none.
+    :raises ValueError: a DEK of another size.
+    """
+
+    __slots__ = ("_prefixes", "_random", "_readers", "_subkeys", "_xaes", "header", "key_id")
+
+    def __init__(
+        self,
+        dek: bytes,
+        *,
+        realm: UUID,
+        tenant: str,
+        _random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        super().__init__()
+        self.key_id = key_id(dek)
+        self.header = header_of(self.key_id)
+        self._random = _random
+        self._xaes = XAES256GCM(dek)
+        self._prefixes = _Prefixes(realm, tenant, self.header)
+        self._subkeys = SubkeyCache()
+        self._readers = self._subkeys.newer
+        self._writer = self._new_writer()
+
+    def encrypt(self, column: ColumnIdentity, frame: bytes, row: bytes, nonce_tail: bytes) -> bytes:
+        """Encrypt one value.
+
+        :param column: the column's names.
+        :param frame: the framed value, secret.
+        :param row: the row binding, or ``COLUMN_ONLY``.
+        :param nonce_tail: 12 bytes from ``nonce_tails``, for this value alone.
+        :returns: the envelope.
+        :raises ValueError: a tail of another size.
+        """
+        writer = self._writer
+        if next(writer.uses, None) is None or writer.process != getpid():
+            writer = self._writer = self._new_writer()
+            next(writer.uses)
+        if len(nonce_tail) != NONCE_TAIL_SIZE:
+            raise ValueError("a nonce tail has 12 bytes; draw it with nonce_tails()")
+        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
+        return (
+            writer.head
+            + nonce_tail
+            + writer.encrypt(nonce_tail, frame, prefix + pack_u32(len(row)) + row)
+        )
+
+    def decrypt(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
+        """Decrypt one value.
+
+        :param column: the column's names.
+        :param envelope: what the database returned; untrusted.
+        :param row: the row binding of the row it came from, or ``COLUMN_ONLY``.
+        :returns: the frame, secret.
+        :raises DecryptionError: it is not what was encrypted for this column, row and key.
+        """
+        try:
+            open_ = self._readers[envelope[:_HEAD_SIZE]]
+        except (KeyError, TypeError):
+            return self._decrypt_first(column, envelope, row)
+        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
+        try:
+            return open_(
+                envelope[_HEAD_SIZE:_TAIL_END],
+                envelope[_TAIL_END:],
+                prefix + pack_u32(len(row)) + row,
+            )
+        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+            pass
+        # Raised outside the handler: the cause would tell failures apart.
+        raise DecryptionError(Reason.TAG)
+
+    def __repr__(self) -> str:
+        return f"<ValueCipher {self.key_id.hex()}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a cipher holds a key and cannot be pickled or copied")
+
+    def _new_writer(self) -> WriterPrefix:
+        prefix = self._random(NONCE_PREFIX_SIZE)
+        cipher = self._xaes.subkey_cipher(prefix)
+        head = self.header + prefix
+        self._readers = self._subkeys.keep(head, cipher.decrypt)
+        return WriterPrefix(head, cipher, VALUES_PER_PREFIX)
+
+    def _decrypt_first(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
+        """Decrypt under a subkey that is not at hand; keep it only if the value is authentic."""
+        envelope = check_envelope(envelope)
+        head = envelope[:_HEAD_SIZE]
+        if head[:HEADER_SIZE] != self.header:
+            raise DecryptionError(Reason.KEY)
+        known = self._readers.get(head) or self._subkeys.older(head)
+        open_: Opener = known or self._xaes.subkey_cipher(head[HEADER_SIZE:]).decrypt
+        self_data = self._associated_data(column, row)
+        frame: bytes | None
+        try:
+            frame = open_(envelope[_HEAD_SIZE:_TAIL_END], envelope[_TAIL_END:], self_data)
+        except InvalidTag:
+            frame = None
+        if frame is None:
+            raise DecryptionError(Reason.TAG)
+        self._readers = self._subkeys.keep(head, open_)
+        return frame
+
+    def _associated_data(self, column: ColumnIdentity, row: bytes) -> bytes:
+        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
+        return prefix + pack_u32(len(row)) + row
