@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, QueuePool, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, QueuePool, Row, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from vaultdb.db.connect import new_engine
@@ -79,7 +79,7 @@ class PostgresKeyStore:
             SchemaError: the database is not migrated or belongs to another realm.
             KeyUnavailable: the database cannot be reached.
         """
-        return self._read(realm, select(*COLUMNS).where(table.c.key_id.in_(key_ids)))
+        return self._read(realm, table.c.key_id.in_(key_ids))
 
     def by_scopes(self, realm: UUID, scopes: Collection[KeyScope]) -> Sequence[WrappedKey]:
         """Return every version of these scopes that is not destroyed, in one query.
@@ -91,12 +91,11 @@ class PostgresKeyStore:
         wanted = [(scope.tenant, scope.keyset, scope.purpose.value) for scope in scopes]
         place = tuple_(table.c.tenant, table.c.keyset, table.c.purpose)
         living = table.c.state != KeyState.DESTROYED.value
-        return self._read(realm, select(*COLUMNS).where(place.in_(wanted), living))
+        return self._read(realm, place.in_(wanted), living)
 
     def all(self, realm: UUID) -> Sequence[WrappedKey]:
         """Return every key of the realm, by tenant, keyset, purpose and version."""
-        order = (table.c.tenant, table.c.keyset, table.c.purpose, table.c.version)
-        return self._read(realm, select(*COLUMNS).order_by(*order))
+        return self._read(realm)
 
     def insert(self, key: WrappedKey) -> WrappedKey:
         """Add a key, commit, and return the row that is there now: ours, or the one before it.
@@ -151,13 +150,11 @@ class PostgresKeyStore:
         """Leave the parent's connections to the parent: a child that used one would break it."""
         self._engine.dispose(close=False)
 
-    def _read(self, realm: UUID, statement: Select[Any]) -> list[WrappedKey]:
+    def _read(self, realm: UUID, *conditions: ColumnElement[bool]) -> list[WrappedKey]:
+        order = (table.c.tenant, table.c.keyset, table.c.purpose, table.c.version)
+        statement = select(*COLUMNS).where(table.c.realm == realm, *conditions).order_by(*order)
         with self.connection(realm, "read the key table") as connection:
-            return [wrapped_key(row) for row in connection.execute(_of(statement, realm))]
-
-
-def _of(statement: Select[Any], realm: UUID) -> Select[Any]:
-    return statement.where(table.c.realm == realm)
+            return [wrapped_key(row) for row in connection.execute(statement)]
 
 
 def wrapped_key(row: Row[Any]) -> WrappedKey:
