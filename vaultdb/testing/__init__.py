@@ -13,7 +13,8 @@ Fixtures, none of which needs Vault except the last:
 ``vaultdb_dev_stack``
     a private OpenBao and a private PostgreSQL, stopped and removed after the last test.
 
-`assert_encrypted` checks what the database really holds.
+`assert_encrypted` checks what the database really holds, `memory_keyring` makes another keyring,
+and `migrate_test_database` makes a PostgreSQL database fit for tests.
 
 Nothing of vaultdb's is imported before a test asks for a fixture: a run that does not use them
 pays nothing.
@@ -21,6 +22,7 @@ pays nothing.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.testing.fixtures import (
@@ -33,11 +35,12 @@ from vaultdb.testing.fixtures import (
 
 if TYPE_CHECKING:
     from vaultdb.testing.assertions import assert_encrypted
-    from vaultdb.testing.memory import memory_keyring
+    from vaultdb.testing.memory import memory_keyring, migrate_test_database
 
 __all__ = [
     "assert_encrypted",
     "memory_keyring",
+    "migrate_test_database",
     "vaultdb_dev_stack",
     "vaultdb_engine",
     "vaultdb_install",
@@ -46,14 +49,15 @@ __all__ = [
 ]
 
 
+_HOME = {
+    "assert_encrypted": "assertions",
+    "memory_keyring": "memory",
+    "migrate_test_database": "memory",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import the helpers when they are first used, not when pytest loads the plugin."""
-    if name == "assert_encrypted":
-        from vaultdb.testing.assertions import assert_encrypted  # noqa: PLC0415
-
-        return assert_encrypted
-    if name == "memory_keyring":
-        from vaultdb.testing.memory import memory_keyring  # noqa: PLC0415
-
-        return memory_keyring
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -52,7 +52,7 @@ def create_app(engine: AsyncEngine | None = None) -> FastAPI:
     return app
 
 
-async def _unknown_practice(request: Request, error: Exception) -> Response:
+async def _unknown_practice(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"detail": "this practice has no keys"}, status_code=403)
 
 
@@ -107,9 +107,7 @@ async def delete_patient(
     await session.commit()
 
 
-async def _one(
-    patient_id: uuid.UUID, session: CurrentSession, caller: CurrentCaller
-) -> Patient:
+async def _one(patient_id: uuid.UUID, session: CurrentSession, caller: CurrentCaller) -> Patient:
     query = select(Patient).where(Patient.practice == caller.practice, Patient.id == patient_id)
     row = (await session.scalars(query)).one_or_none()
     if row is None:

@@ -22,11 +22,10 @@ class Patient(Base):
     """
 
     __tablename__ = "patient"
-    __table_args__ = {"info": {"vaultdb": {"tenant_column": "practice"}}}
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     practice: Mapped[str]
-    name: Mapped[str] = encrypted(str)
-    ssn: Mapped[str] = encrypted(str, index=Equality(unique=True))
-    born: Mapped[date] = encrypted(date)
-    notes: Mapped[str | None] = encrypted(str, nullable=True)
+    name: Mapped[str] = encrypted(str, tenant_column="practice")
+    ssn: Mapped[str] = encrypted(str, index=Equality(unique=True), tenant_column="practice")
+    born: Mapped[date] = encrypted(date, tenant_column="practice")
+    notes: Mapped[str | None] = encrypted(str, nullable=True, tenant_column="practice")
