@@ -7,11 +7,13 @@ of SET. Whatever is not known is refused, so a construct that nobody thought of 
 The positions kept on the way down only choose the words.
 """
 
+# ruff: noqa: D102
+# mypy: disallow-untyped-calls=False
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Null, Select
@@ -31,7 +33,10 @@ from vaultdb.orm.refusals.rows import (
 
 __all__ = ["RefusingCompiler", "refusing"]
 
-_Base = SQLCompiler if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql.base import PGCompiler as _Base
+else:
+    _Base = object
 
 _IN_OPERATORS = frozenset({operators.in_op, operators.not_in_op})
 _NULL_OPERATORS = frozenset({operators.is_, operators.is_not})
@@ -66,7 +71,7 @@ class RefusingCompiler(_Base):
 
     # -- the one place where a column is rendered --------------------------------------------
 
-    def visit_column(self, column: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_column(self, column: Any, *args: Any, **kwargs: Any) -> Any:
         if is_encrypted(column) and not self._may_stand(column, kwargs):
             raise refusal(column, self._positions[-1] if self._positions else at.TEXT)
         return super().visit_column(column, *args, **kwargs)
@@ -104,59 +109,57 @@ class RefusingCompiler(_Base):
                 return position
         return at.SCALAR_SUBQUERY
 
-    def visit_label(self, label: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_label(self, label: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("render_label_as_label") is label and is_encrypted(label):
             raise refusal(label, self._positions[-1])  # ORDER BY and GROUP BY name the label only
         return super().visit_label(label, *args, **kwargs)
 
-    def visit_table_valued_column(self, element: Any, **kwargs: Any) -> str:
+    def visit_table_valued_column(self, element: Any, **kwargs: Any) -> Any:
         check_whole_row(element.scalar_alias)
         return super().visit_table_valued_column(element, **kwargs)
 
     # -- statements --------------------------------------------------------------------------
 
-    def visit_select(self, select_stmt: Any, asfrom: bool = False, **kwargs: Any) -> str:
-        is_member = kwargs.get("compound_index") is not None
-        releases = (
-            self._releases[-1] if is_member else not self.stack or asfrom or self._in_exists
-        ) and not kwargs.get("insert_into")
-        self._in_exists = False
-        self._releases.append(releases)
-        try:
-            with self._within(at.EXPRESSION):
-                return super().visit_select(select_stmt, asfrom=asfrom, **kwargs)
-        finally:
-            self._releases.pop()
+    def visit_select(self, *args: Any, **kwargs: Any) -> Any:
+        with self._selecting(kwargs):
+            return super().visit_select(*args, **kwargs)
 
-    def visit_compound_select(self, cs: Any, asfrom: bool = False, **kwargs: Any) -> str:
-        is_member = kwargs.get("compound_index") is not None
-        self._releases.append(
-            self._releases[-1] if is_member else not self.stack or asfrom or self._in_exists
-        )
-        self._in_exists = False
-        try:
+    def visit_compound_select(self, cs: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._selecting(kwargs):
             check_set_operation(cs, self.compound_keywords[cs.keyword])
+            return super().visit_compound_select(cs, *args, **kwargs)
+
+    @contextmanager
+    def _selecting(self, kwargs: dict[str, Any]) -> Iterator[None]:
+        """Note whether the rows of a SELECT reach Python or an enclosing FROM."""
+        if kwargs.get("compound_index") is not None:
+            releases = self._releases[-1]
+        else:
+            releases = not self.stack or kwargs.get("asfrom", False) or self._in_exists
+        self._in_exists = False
+        self._releases.append(releases and not kwargs.get("insert_into"))
+        try:
             with self._within(at.EXPRESSION):
-                return super().visit_compound_select(cs, asfrom=asfrom, **kwargs)
+                yield
         finally:
             self._releases.pop()
 
-    def get_select_precolumns(self, select: Any, **kwargs: Any) -> str:
+    def get_select_precolumns(self, select: Any, **kwargs: Any) -> Any:
         check_distinct(select)
         with self._within(at.DISTINCT_ON):
             return super().get_select_precolumns(select, **kwargs)
 
-    def visit_textual_select(self, taf: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_textual_select(self, taf: Any, *args: Any, **kwargs: Any) -> Any:
         check_textual_columns(taf, nested=bool(self.stack))
         return super().visit_textual_select(taf, *args, **kwargs)
 
-    def visit_on_conflict_do_update(self, on_conflict: Any, **kwargs: Any) -> str:
+    def visit_on_conflict_do_update(self, on_conflict: Any, **kwargs: Any) -> Any:
         with self._within(at.CONFLICT), self._permit(_taken_over(on_conflict)):
             return super().visit_on_conflict_do_update(on_conflict, **kwargs)
 
     # -- expressions -------------------------------------------------------------------------
 
-    def visit_binary(self, binary: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_binary(self, binary: Any, *args: Any, **kwargs: Any) -> Any:
         operator = binary.operator
         position = self._positions[-1] if self._positions else at.COMPARISON
         if operator in _IN_OPERATORS:
@@ -171,14 +174,14 @@ class RefusingCompiler(_Base):
         ):
             return super().visit_binary(binary, *args, **kwargs)
 
-    def visit_unary(self, unary: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_unary(self, unary: Any, *args: Any, **kwargs: Any) -> Any:
         self._in_exists = unary.operator is operators.exists  # EXISTS ignores its column list
         try:
             return super().visit_unary(unary, *args, **kwargs)
         finally:
             self._in_exists = False
 
-    def visit_function(self, func: Any, *args: Any, **kwargs: Any) -> str:
+    def visit_function(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         is_count = func.name.lower() == "count" and not getattr(func, "packagenames", ())
         counted = [bare(argument) for argument in func.clauses] if is_count else []
         with (
@@ -227,9 +230,8 @@ for _name, _position in {
     setattr(RefusingCompiler, _name, _framed(_name, _position))
 
 
-@cache
 def refusing(base: type[SQLCompiler]) -> type[SQLCompiler]:
-    """Return the statement compiler `base` with the walk built in; the same one every time."""
+    """Return the statement compiler `base` with the walk built in."""
     if issubclass(base, RefusingCompiler):
         return base
     return type(f"Refusing{base.__name__}", (RefusingCompiler, base), {})

@@ -1,5 +1,7 @@
 """Rules about whole rows: DISTINCT, set operations, row values and textual statements."""
 
+# ruff: noqa: SLF001
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -117,7 +119,7 @@ def _without_key(columns: Sequence[Any]) -> Iterator[Any]:
 
 
 def _has_key(column: Any, listed: Sequence[Any]) -> bool:
-    if not is_column(column):
+    if not is_column(column) or column.table is None:
         return False
     origin = next(iter(column.base_columns))
     key = list(getattr(origin.table, "primary_key", ()))
