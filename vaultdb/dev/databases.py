@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -13,7 +13,7 @@ LOGINS = ("vaultdb_migrator", "vaultdb_app", "vaultdb_key_officer", "vaultdb_key
 
 def shipped_sql(name: str) -> LiteralString:
     """Return one of the SQL files that ship beside this module."""
-    text = resources.files("vaultdb.dev").joinpath("sql", name).read_text(encoding="utf-8")
+    text: Any = resources.files("vaultdb.dev").joinpath("sql", name).read_text(encoding="utf-8")
     return cast("LiteralString", text)  # our own file, not a user's
 
 

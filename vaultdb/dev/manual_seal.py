@@ -13,7 +13,7 @@ from typing import Any
 from vaultdb.dev.files import write_atomically
 from vaultdb.dev.openbao_config import ADMIN, ADMIN_POLICY, VaultFiles
 from vaultdb.dev.process import ProcessIdentity, wait_until
-from vaultdb.dev.vault_api import VaultApi, VaultNotReady
+from vaultdb.dev.vault_api import VaultApi, VaultNotReadyError
 from vaultdb.errors import DevStackError
 
 ANSWER_SECONDS = 30.0
@@ -66,7 +66,7 @@ def _create_administrator(files: VaultFiles, root: VaultApi, password: str) -> N
 def _active(api: VaultApi) -> bool:
     try:
         found: Any = api.read("sys/leader")
-    except VaultNotReady:
+    except VaultNotReadyError:
         return False
     return bool(found.get("is_self") or not found.get("ha_enabled"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,14 @@ from vaultdb.dev.openbao_config import (
     render_server,
 )
 from vaultdb.dev.ports import LOOPBACK
-from vaultdb.dev.process import ProcessIdentity, launch, read_record, terminate, wait_until
+from vaultdb.dev.process import (
+    ProcessIdentity,
+    launch,
+    read_record,
+    stop_if_stuck,
+    terminate,
+    wait_until,
+)
 from vaultdb.dev.vault_api import READY_TIMEOUT_SECONDS, VaultApi
 from vaultdb.errors import DevStackError
 
@@ -54,6 +62,13 @@ class OpenBaoServer:
         """The https address of the API."""
         return f"https://{LOOPBACK}:{self.port}"
 
+    @property
+    def initialised(self) -> bool:
+        """Whether the storage is there and was seen to be complete."""
+        return self.files.initialised.exists() and (
+            self.storage is not Storage.RAFT or (self.files.data / "vault.db").exists()
+        )
+
     def api(self, *, timeout: float = 5.0) -> VaultApi:
         """Return the API, not logged in."""
         return VaultApi(self.address, self.certificates.authority, timeout=timeout)
@@ -77,15 +92,13 @@ class OpenBaoServer:
 
     def start(self) -> None:
         """Start the server unless it runs, and wait until an administrator can log in."""
-        binary: VaultBinary | None = None
+        stop_if_stuck(self)
         if self.process() is None:
             binary = find_vault()
             self._prepare(binary)
             self._launch(binary)
-        elif not self.files.initialised.exists():
-            binary = find_vault()
-        if binary is not None and not binary.self_initialises:
-            manual_seal.open_server(self.files, self.api(), self.password, self.process)
+            if not binary.self_initialises:
+                manual_seal.open_server(self.files, self.api(), self.password, self.process)
         if not wait_until(self._settled, seconds=START_SECONDS) or self.process() is None:
             log = self.files.log
             raise DevStackError(f"openbao does not start, see {log}:\n{tail(log)}")
@@ -97,14 +110,18 @@ class OpenBaoServer:
             terminate(identity)
         self.files.record.unlink(missing_ok=True)
 
+    def reload(self) -> None:
+        """Make a running server read its certificate again."""
+        if (identity := self.process()) is not None:
+            identity.signal(signal.SIGHUP)
+
     def _settled(self) -> bool:
         return self.process() is None or self.ready()
 
     def _prepare(self, binary: VaultBinary) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.storage is Storage.MEMORY:
+        if self.storage is Storage.MEMORY or not self.initialised:
             self.files.initialised.unlink(missing_ok=True)
-        if not self.files.initialised.exists():
             # a self-init that did not end poisons the storage: every later start refuses to unseal
             shutil.rmtree(self.files.data, ignore_errors=True)
             write_atomically(self.files.seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
@@ -121,7 +138,7 @@ class OpenBaoServer:
         write_atomically(self.files.config, configuration)
 
     def _launch(self, binary: VaultBinary) -> None:
-        first = not self.files.initialised.exists()
+        first = not self.initialised
         launch(
             [str(binary.path), "server", "-config", str(self.files.config)],
             record=self.files.record,

@@ -23,6 +23,7 @@ from vaultdb.dev.process import (
     launch,
     read_record,
     start_time,
+    stop_if_stuck,
     terminate,
     wait_until,
 )
@@ -94,6 +95,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server unless it runs, and wait until it answers."""
+        stop_if_stuck(self)
         if self.process() is None:
             account = unprivileged_account()
             self._prepare_folder(account)
@@ -161,9 +163,11 @@ class PostgresServer:
             account.own(password)
         try:
             done = subprocess.run(
-                [binaries.folder / "initdb", "--pgdata", draft, "--username", ADMIN]
-                + ["--pwfile", password, "--auth", "scram-sha-256", "--encoding", "UTF8"]
-                + ["--locale", "C", "--no-sync", "--no-instructions"],
+                [
+                    *(str(binaries.folder / "initdb"), "--pgdata", str(draft)),
+                    *("--username", ADMIN, "--pwfile", str(password), "--auth", "scram-sha-256"),
+                    *("--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"),
+                ],
                 cwd="/",
                 capture_output=True,
                 text=True,
@@ -207,9 +211,9 @@ class PostgresServer:
             lock.unlink()
 
     def _launch(self, binaries: PostgresBinaries, account: Account | None) -> None:
+        configuration = f"config_file={self.folder / 'postgresql.conf'}"
         launch(
-            [str(binaries.folder / "postgres"), "-D", str(self.data)]
-            + ["-c", f"config_file={self.folder / 'postgresql.conf'}"],
+            [str(binaries.folder / "postgres"), "-D", str(self.data), "-c", configuration],
             record=self.record,
             log=self.log,
             account=account,

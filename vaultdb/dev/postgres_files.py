@@ -20,6 +20,7 @@ BASE = {
     "ssl_min_protocol_version": "TLSv1.3",
     "password_encryption": "scram-sha-256",
     "max_connections": "200",
+    "max_prepared_transactions": "20",  # two-phase commit is off by default
     "log_timezone": "UTC",
     "timezone": "UTC",
     # the dynamic default asks for /dev/shm, which small containers lack

@@ -16,19 +16,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from vaultdb.dev.account import Account
 from vaultdb.dev.files import write_atomically
 from vaultdb.errors import DevStackError
 
 POLL_SECONDS = 0.02
+STUCK_SECONDS = 15.0
 
 # The child waits for our word before it becomes the server: a record exists before a server does,
 # and a parent killed in between leaves no server behind.
 _GATE = 'read -r _ && exec "$@" </dev/null'
 
 # Children of this process, kept so that they are reaped and never left as zombies.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_children: dict[int, subprocess.Popen[Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +139,29 @@ def terminate(
     if not wait_until(lambda: not identity.alive(), seconds=patience):
         identity.signal(signal.SIGKILL)
         wait_until(lambda: not identity.alive(), seconds=patience)
+
+
+class Server(Protocol):
+    """A private server."""
+
+    def process(self) -> ProcessIdentity | None:
+        """Return who runs, None when nobody does."""
+
+    def ready(self) -> bool:
+        """Whether an authenticated call works."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it is ready."""
+
+    def stop(self) -> None:
+        """Stop it and wait until it is gone."""
+
+
+def stop_if_stuck(server: Server) -> None:
+    """Stop a server that runs but does not answer: frozen, sealed, or out of files.
+
+    One whose start was cut short from outside may still be busy with it, hence the patience.
+    """
+    if not wait_until(lambda: server.process() is None or server.ready(), seconds=STUCK_SECONDS):
+        server.stop()

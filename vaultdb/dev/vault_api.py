@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 5.0
 READY_TIMEOUT_SECONDS = 1.0  # during self-init the port accepts, but TLS handshakes hang
 
 
-class VaultNotReady(DevStackError):
+class VaultNotReadyError(DevStackError):
     """Nobody answers yet, or the answer is that Vault cannot serve now."""
 
 
@@ -55,7 +55,7 @@ class VaultApi:
         """Whether reading *path* finds something."""
         try:
             self.read(path)
-        except VaultNotReady:
+        except VaultNotReadyError:
             raise
         except DevStackError:
             return False
@@ -81,7 +81,7 @@ class VaultApi:
             with error:
                 raise _translate(error, path) from None
         except (OSError, http.client.HTTPException) as error:
-            raise VaultNotReady(f"no answer from {self.address}: {error}") from None
+            raise VaultNotReadyError(f"no answer from {self.address}: {error}") from None
         return dict(json.loads(body)) if body else {}
 
 
@@ -90,5 +90,5 @@ def _translate(error: urllib.error.HTTPError, path: str) -> DevStackError:
         reasons = "; ".join(json.loads(error.read())["errors"])
     except (ValueError, KeyError, TypeError, OSError):
         reasons = ""
-    kind = VaultNotReady if error.code >= http.client.INTERNAL_SERVER_ERROR else DevStackError
+    kind = VaultNotReadyError if error.code >= http.client.INTERNAL_SERVER_ERROR else DevStackError
     return kind(f"vault answers {error.code} to {path}: {reasons or error.reason}")

@@ -1,0 +1,101 @@
+"""``vaultdb dev``: a private OpenBao and PostgreSQL for trying out."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vaultdb.dev.stack import DevStack, ServerStatus
+from vaultdb.dev.state import default_folder
+
+app = typer.Typer(
+    help="Run a private OpenBao and PostgreSQL, with TLS, for trying out and for tests.",
+    no_args_is_help=True,
+)
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="State folder [env: VAULTDB_DEV_STATE; default: .vaultdb in the project].",
+    ),
+]
+
+
+def _stack(state: Path | None) -> DevStack:
+    return DevStack(state.expanduser() if state else default_folder())
+
+
+@app.command()
+def up(state: State = None) -> None:
+    """Start both servers; set them up at the first time."""
+    stack = _stack(state)
+    console = Console(stderr=True)
+    started = time.monotonic()
+    with console.status("starting openbao and postgresql"):
+        stack.up()
+    print(f"openbao and postgresql are ready ({time.monotonic() - started:.1f} s)")
+    print(f"settings: {stack.folder.settings}")
+    print('use them: eval "$(vaultdb dev env)"')
+
+
+@app.command()
+def down(state: State = None) -> None:
+    """Stop both servers; their data stays."""
+    stack = _stack(state)
+    stack.down()
+    print(f"stopped, the data stays in {stack.folder.root}")
+
+
+@app.command()
+def status(
+    state: State = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show whether both servers answer; exit with 1 when one does not."""
+    stack = _stack(state)
+    found = stack.status()
+    if as_json:
+        servers = {server.name: asdict(server) for server in found}
+        print(json.dumps({"state": str(stack.folder.root), "servers": servers}, indent=2))
+    elif found:
+        Console().print(_table(found))
+    else:
+        print(f"no dev stack in {stack.folder.root}: run vaultdb dev up")
+    if not found or not all(server.ready for server in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def env(state: State = None) -> None:
+    """Print the exports that make the other commands use this stack."""
+    print(_stack(state).exports(), end="")
+
+
+@app.command()
+def reset(
+    state: State = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop both servers and delete everything they hold, keys included."""
+    stack = _stack(state)
+    if not yes:
+        typer.confirm(f"delete every key and every row in {stack.folder.root}?", abort=True)
+    stack.reset()
+    print(f"deleted the dev stack in {stack.folder.root}")
+
+
+def _table(found: list[ServerStatus]) -> Table:
+    table = Table("server", "address", "pid", "state")
+    for server in found:
+        word = "ready" if server.ready else "not answering" if server.pid else "stopped"
+        table.add_row(server.name, server.address, str(server.pid or ""), word)
+    return table
