@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, QueuePool, Row, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, QueuePool, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from vaultdb.db.connect import new_engine
@@ -157,7 +157,7 @@ class PostgresKeyStore:
             return [wrapped_key(row) for row in connection.execute(statement)]
 
 
-def wrapped_key(row: Row[Any]) -> WrappedKey:
+def wrapped_key(row: Any) -> WrappedKey:
     """Return the key of one row of `COLUMNS`."""
     scope = KeyScope(row.tenant, row.keyset, Purpose(row.purpose))
     return WrappedKey(

@@ -114,7 +114,7 @@ def _wanted(settings: DatabaseSettings, url: URL, files: Mapping[str, str]) -> d
 def _as_said(
     wanted: Mapping[str, str], said: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Return what the URL says, libpq's own defaults for the rest, and a note about what is lost."""
+    """Return what the URL says, the rest left to libpq, and a note about what is lost."""
     chosen = {key: said[key] for key in wanted if key in said}
     lost = [
         f"{key}={chosen.get(key, 'default')}" for key in wanted if chosen.get(key) != wanted[key]
