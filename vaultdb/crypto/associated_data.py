@@ -35,12 +35,12 @@ class ColumnIdentity:
     logical_name: str
     type_tag: str
     encoded: bytes = field(init=False, repr=False, compare=False)
-    """Both names in one byte string: a dictionary key whose hash Python keeps."""
+    """Both names as they stand in associated data; a dictionary key whose hash Python keeps."""
 
     def __post_init__(self) -> None:
         name = name_bytes("logical name", self.logical_name)
         tag = name_bytes("type tag", self.type_tag)
-        object.__setattr__(self, "encoded", canon(name, tag))
+        object.__setattr__(self, "encoded", canon(name, tag)[1:])
 
 
 def name_bytes(what: str, name: str, *, empty: bool = False) -> bytes:
@@ -71,25 +71,16 @@ def name_bytes(what: str, name: str, *, empty: bool = False) -> bytes:
     return encoded
 
 
-def associated_data_prefix(
-    realm: UUID, tenant: str, column: ColumnIdentity, header: bytes
-) -> bytes:
+def associated_data_prefix(realm: UUID, tenant: str, column: bytes, header: bytes) -> bytes:
     """Build everything of the associated data before the row binding.
 
     :param realm: the installation's UUID, from configuration.
     :param tenant: the DEK's tenant, ``""`` when there is none.
-    :param column: the column's names.
+    :param column: ``ColumnIdentity.encoded``: parts four and five.
     :param header: the envelope's first 18 bytes.
     """
-    parts = canon(
-        LABEL,
-        realm.bytes,
-        name_bytes("tenant", tenant, empty=True),
-        column.logical_name.encode(),
-        column.type_tag.encode(),
-        header,
-    )
-    return bytes((_PARTS,)) + parts[1:]
+    before = canon(LABEL, realm.bytes, name_bytes("tenant", tenant, empty=True))
+    return bytes((_PARTS,)) + before[1:] + column + canon(header)[1:]
 
 
 def associated_data(prefix: bytes, row: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar, Final, Protocol, TypeVar, get_origin, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeVar, get_origin
 from uuid import UUID
 
 from vaultdb.crypto.codecs.binary import BinaryCodec
@@ -26,7 +26,6 @@ from vaultdb.errors import ConfigurationError
 T = TypeVar("T")
 
 
-@runtime_checkable
 class Codec(Protocol[T]):
     """The encoding of one type. Holds no key and no value, and may be pickled."""
 
@@ -70,13 +69,13 @@ def codec_for(python_type: Any, /) -> Codec[Any]:
         pydantic model or a dataclass.
     :raises ConfigurationError: another type.
     """
-    origin = get_origin(python_type) or python_type
-    if isinstance(origin, type):
-        if origin in _BUILT_IN:
-            return _BUILT_IN[origin]
-        if issubclass(origin, Enum):
-            return EnumCodec(origin)
-        if is_structured(origin):
+    built_in = get_origin(python_type) or python_type  # dict[str, int] is encrypted as a dict
+    if built_in in _BUILT_IN:
+        return _BUILT_IN[built_in]
+    if isinstance(python_type, type):
+        if issubclass(python_type, Enum):
+            return EnumCodec(python_type)
+        if is_structured(python_type):
             return StructuredCodec(python_type)
     raise ConfigurationError(
         f"encrypted() has no codec for {python_type!r}; use str, bytes, int, float, bool, Decimal, "
@@ -85,7 +84,7 @@ def codec_for(python_type: Any, /) -> Codec[Any]:
     )
 
 
-_BUILT_IN: Final[Mapping[type, Codec[Any]]] = {
+_BUILT_IN: Final[Mapping[object, Codec[Any]]] = {
     str: TextCodec(),
     bytes: BinaryCodec(),
     int: IntegerCodec(),

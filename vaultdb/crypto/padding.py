@@ -12,7 +12,7 @@ from typing import Final
 from vaultdb.crypto.limits import MAX_PAD
 from vaultdb.errors import ConfigurationError
 
-MARKER: Final = b"\x80"
+PAD_MARKER: Final = 0x80
 _SMALLEST: Final = 2  # a pad of 1 would only add the marker
 
 
@@ -25,7 +25,7 @@ def padding_tails(pad: int) -> tuple[bytes, ...]:
     """
     if not _SMALLEST <= pad <= MAX_PAD:
         raise ConfigurationError(f"pad must be from {_SMALLEST} to {MAX_PAD} bytes, or None")
-    return tuple(MARKER + bytes(pad - 1 - used) for used in range(pad))
+    return tuple(bytes((PAD_MARKER,)) + bytes(pad - 1 - used) for used in range(pad))
 
 
 def pad_payload(payload: bytes, pad: int) -> bytes:
@@ -39,4 +39,4 @@ def unpad_payload(padded: bytes) -> bytes | None:
     The pad is not needed: a column may be declared with another one tomorrow.
     """
     marked = padded.rstrip(b"\0")
-    return marked[:-1] if marked.endswith(MARKER) else None
+    return marked[:-1] if marked[-1:] == bytes((PAD_MARKER,)) else None

@@ -27,9 +27,9 @@ class SubkeyCache:
         self._older: dict[bytes, Opener] = {}
         self.newer: dict[bytes, Opener] = {}
 
-    def older(self, head: bytes) -> Opener | None:
-        """Find a subkey that was not used lately."""
-        return self._older.get(head)
+    def find(self, head: bytes) -> Opener | None:
+        """Find a subkey in either generation."""
+        return self.newer.get(head) or self._older.get(head)
 
     def keep(self, head: bytes, opener: Opener) -> dict[bytes, Opener]:
         """Remember a subkey that has opened an authentic envelope; returns the newer generation."""

@@ -18,6 +18,6 @@ def utf8(value: str) -> bytes:
         encoded = None
     if encoded is None:
         raise ValueRefused("text with a lone surrogate cannot be stored; decode it properly first")
-    if b"\0" in encoded:
+    if 0 in encoded:
         raise ValueRefused("text with a NUL character cannot be stored; use bytes instead")
     return encoded

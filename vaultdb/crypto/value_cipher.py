@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from os import getpid
 from typing import Final, NoReturn
 from uuid import UUID
@@ -26,7 +27,7 @@ from vaultdb.crypto.limits import (
     VALUES_PER_PREFIX,
 )
 from vaultdb.crypto.reason import Reason
-from vaultdb.crypto.subkeys import Opener, SubkeyCache
+from vaultdb.crypto.subkeys import SubkeyCache
 from vaultdb.crypto.writer import WriterPrefix, WriterPrefixOwner
 from vaultdb.crypto.xaes import XAES256GCM
 from vaultdb.errors import DecryptionError
@@ -46,10 +47,24 @@ class _Prefixes(dict[bytes, bytes]):
         self._tenant = tenant
         self._header = header
 
-    def of(self, column: ColumnIdentity) -> bytes:
+    def __missing__(self, column: bytes) -> bytes:
         prefix = associated_data_prefix(self._realm, self._tenant, column, self._header)
-        self[column.encoded] = prefix
+        self[column] = prefix
         return prefix
+
+
+class _Lengths(dict[int, bytes]):
+    """The u32be lengths of row bindings, of which a program sees few."""
+
+    __slots__ = ()
+
+    def __missing__(self, length: int) -> bytes:
+        packed = pack_u32(length)
+        self[length] = packed
+        return packed
+
+
+_lengths: Final = _Lengths()
 
 
 class ValueCipher(WriterPrefixOwner):
@@ -94,14 +109,14 @@ class ValueCipher(WriterPrefixOwner):
         writer = self._writer
         if next(writer.uses, None) is None or writer.process != getpid():
             writer = self._writer = self._new_writer()
-            next(writer.uses)
         if len(nonce_tail) != NONCE_TAIL_SIZE:
             raise ValueError("a nonce tail has 12 bytes; draw it with nonce_tails()")
-        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
         return (
             writer.head
             + nonce_tail
-            + writer.encrypt(nonce_tail, frame, prefix + pack_u32(len(row)) + row)
+            + writer.encrypt(
+                nonce_tail, frame, self._prefixes[column.encoded] + _lengths[len(row)] + row
+            )
         )
 
     def decrypt(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
@@ -114,20 +129,19 @@ class ValueCipher(WriterPrefixOwner):
         :raises DecryptionError: it is not what was encrypted for this column, row and key.
         """
         try:
-            open_ = self._readers[envelope[:_HEAD_SIZE]]
-        except (KeyError, TypeError):
-            return self._decrypt_first(column, envelope, row)
-        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
-        try:
-            return open_(
+            return self._readers[envelope[:_HEAD_SIZE]](
                 envelope[_HEAD_SIZE:_TAIL_END],
                 envelope[_TAIL_END:],
-                prefix + pack_u32(len(row)) + row,
+                self._prefixes[column.encoded] + _lengths[len(row)] + row,
             )
-        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
-            pass
-        # Raised outside the handler: the cause would tell failures apart.
-        raise DecryptionError(Reason.TAG)
+        except InvalidTag:
+            known = True
+        except (KeyError, TypeError, ValueError):  # another prefix, not bytes, or too short
+            known = False
+        # Outside the handlers: a cause would tell failures apart.
+        if known:
+            raise DecryptionError(Reason.TAG)
+        return self._decrypt_first(column, envelope, row)
 
     def __repr__(self) -> str:
         return f"<ValueCipher {self.key_id.hex()}>"
@@ -140,7 +154,8 @@ class ValueCipher(WriterPrefixOwner):
         cipher = self._xaes.subkey_cipher(prefix)
         head = self.header + prefix
         self._readers = self._subkeys.keep(head, cipher.decrypt)
-        return WriterPrefix(head, cipher, VALUES_PER_PREFIX)
+        # One less: the value that asks for a new prefix takes no step of it.
+        return WriterPrefix(head, cipher, VALUES_PER_PREFIX - 1)
 
     def _decrypt_first(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
         """Decrypt under a subkey that is not at hand; keep it only if the value is authentic."""
@@ -148,19 +163,12 @@ class ValueCipher(WriterPrefixOwner):
         head = envelope[:_HEAD_SIZE]
         if head[:HEADER_SIZE] != self.header:
             raise DecryptionError(Reason.KEY)
-        known = self._readers.get(head) or self._subkeys.older(head)
-        open_: Opener = known or self._xaes.subkey_cipher(head[HEADER_SIZE:]).decrypt
-        self_data = self._associated_data(column, row)
-        frame: bytes | None
-        try:
-            frame = open_(envelope[_HEAD_SIZE:_TAIL_END], envelope[_TAIL_END:], self_data)
-        except InvalidTag:
-            frame = None
+        open_ = self._subkeys.find(head) or self._xaes.subkey_cipher(head[HEADER_SIZE:]).decrypt
+        aad = self._prefixes[column.encoded] + _lengths[len(row)] + row
+        frame: bytes | None = None
+        with suppress(InvalidTag):
+            frame = open_(envelope[_HEAD_SIZE:_TAIL_END], envelope[_TAIL_END:], aad)
         if frame is None:
             raise DecryptionError(Reason.TAG)
         self._readers = self._subkeys.keep(head, open_)
         return frame
-
-    def _associated_data(self, column: ColumnIdentity, row: bytes) -> bytes:
-        prefix = self._prefixes.get(column.encoded) or self._prefixes.of(column)
-        return prefix + pack_u32(len(row)) + row

@@ -17,9 +17,11 @@ class BinaryCodec:
 
     def encode(self, value: object) -> bytes:
         """Encode bytes, a bytearray or a memoryview."""
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise refused("bytes", "bytes")
-        return bytes(value)
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, bytearray | memoryview):
+            return bytes(value)
+        raise refused("bytes", "bytes")
 
     def decode(self, payload: bytes, version: int) -> bytes:
         """Decode bytes."""

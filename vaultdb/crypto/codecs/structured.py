@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vaultdb.crypto.codecs.failure import bad_payload, refused
-from vaultdb.crypto.json_text import dump_json, load_json
+from vaultdb.crypto.json_text import dump_json
 from vaultdb.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class StructuredCodec:
     """Payload: canonical JSON of the fields by name. Padded to multiples of 16.
 
     :param python_type: the dataclass or pydantic model.
-    :raises ConfigurationError: pydantic cannot describe one of its fields.
+    :raises ConfigurationError: pydantic cannot describe one of its fields, or it has no equality.
     """
 
     python_type: Any
@@ -39,36 +40,31 @@ class StructuredCodec:
     default_pad: ClassVar[int | None] = 16
 
     def __post_init__(self) -> None:
+        if self.python_type.__eq__ is object.__eq__:
+            raise ConfigurationError(
+                f"{self.python_type.__name__} has no equality to tell a change by; "
+                "declare the dataclass with eq=True"
+            )
         _adapter(self.python_type)
 
     def encode(self, value: object) -> bytes:
-        """Encode an instance; its fields must hold what they are declared to hold."""
+        """Encode an instance that comes back equal.
+
+        Reading it back here costs as much again, and catches what pydantic loses in silence: a
+        ``SecretStr`` dumped as asterisks, an excluded field, a serialiser without its validator.
+        """
         name = self.python_type.__name__
         if not isinstance(value, self.python_type):
             raise refused(name, f"a {name}")
-        try:
-            # warnings="error": pydantic would print the value of a field of the wrong type.
-            fields = _adapter(self.python_type).dump_python(
-                value, mode="json", by_alias=False, round_trip=True, warnings="error"
-            )
-        except Exception:  # noqa: BLE001  # any of its errors may carry the value
-            fields = _FAILED
-        if fields is _FAILED:
-            raise refused(name, f"a {name} whose fields are of their declared types")
-        return dump_json(fields)
+        payload = self._dump(value)
+        if payload is None or self._load(payload) != value:
+            raise refused(name, f"a {name} whose fields all survive a round trip through JSON")
+        return payload
 
     def decode(self, payload: bytes, version: int) -> Any:
         """Decode an instance, validated again."""
-        value: Any = _FAILED
-        if version == 1:
-            try:
-                fields = load_json(payload)
-                value = _adapter(self.python_type).validate_python(
-                    fields, by_alias=False, by_name=True
-                )
-            except Exception:  # noqa: BLE001  # any of its errors may carry the value
-                value = _FAILED
-        if value is _FAILED:
+        value = self._load(payload) if version == 1 else None
+        if value is None:
             raise bad_payload()
         return value
 
@@ -78,8 +74,19 @@ class StructuredCodec:
             "a blind index cannot follow the equality of objects; index a scalar column instead"
         )
 
+    def _dump(self, value: object) -> bytes | None:
+        # Whatever pydantic raises may carry the value, so it is dropped, and so are its warnings.
+        with suppress(Exception):
+            fields = _adapter(self.python_type).dump_python(
+                value, mode="json", by_alias=False, round_trip=True, warnings="error"
+            )
+            return dump_json(fields)
+        return None
 
-_FAILED = object()
+    def _load(self, payload: bytes) -> Any:
+        with suppress(Exception):
+            return _adapter(self.python_type).validate_json(payload, by_alias=False, by_name=True)
+        return None
 
 
 @cache
