@@ -4,7 +4,7 @@
 
     canon("vaultdb/aad/v1", realm, tenant, logical column name, type tag, header, row binding)
 
-The first six parts are one prefix per DEK and column, kept by ``ValueCipher``; the row binding is
+The first six parts are one prefix per DEK and column, kept by `ValueCipher`; the row binding is
 added for each value.
 """
 
@@ -27,9 +27,13 @@ _PARTS: Final = 7
 class ColumnIdentity:
     """What a column is called in associated data: names only, no key.
 
-    :param logical_name: ``schema.table.column`` as declared first; 1 to 255 UTF-8 bytes in NFC.
-    :param type_tag: the codec's tag, for example ``str``.
-    :raises ConfigurationError: a name that is empty, too long, not NFC or has control characters.
+    Args:
+        logical_name: `schema.table.column` as declared first; 1 to 255 UTF-8 bytes in NFC.
+        type_tag: the codec's tag, for example `str`.
+
+    Raises:
+        ConfigurationError: a name that is empty, too long, not NFC or has control characters.
+
     """
 
     logical_name: str
@@ -48,9 +52,14 @@ def name_bytes(what: str, name: str, *, empty: bool = False) -> bytes:
 
     Names that look alike must be alike: decomposed characters and control characters are refused.
 
-    :param what: what the name is, for the message.
-    :param empty: whether ``""`` is a name.
-    :raises ConfigurationError: the name cannot be authenticated.
+    Args:
+        what: what the name is, for the message.
+        name: public.
+        empty: whether `""` is a name.
+
+    Raises:
+        ConfigurationError: the name cannot be authenticated.
+
     """
     try:
         encoded = name.encode()
@@ -74,10 +83,12 @@ def name_bytes(what: str, name: str, *, empty: bool = False) -> bytes:
 def associated_data_prefix(realm: UUID, tenant: str, column: bytes, header: bytes) -> bytes:
     """Build everything of the associated data before the row binding.
 
-    :param realm: the installation's UUID, from configuration.
-    :param tenant: the DEK's tenant, ``""`` when there is none.
-    :param column: ``ColumnIdentity.encoded``: parts four and five.
-    :param header: the envelope's first 18 bytes.
+    Args:
+        realm: the installation's UUID, from configuration.
+        tenant: the DEK's tenant, `""` when there is none.
+        column: `ColumnIdentity.encoded`: parts four and five.
+        header: the envelope's first 18 bytes.
+
     """
     before = canon(LABEL, realm.bytes, name_bytes("tenant", tenant, empty=True))
     return bytes((_PARTS,)) + before[1:] + column + canon(header)[1:]
@@ -86,7 +97,9 @@ def associated_data_prefix(realm: UUID, tenant: str, column: bytes, header: byte
 def associated_data(prefix: bytes, row: bytes) -> bytes:
     """Complete the associated data of one value.
 
-    :param prefix: from :func:`associated_data_prefix`.
-    :param row: the row binding, or ``COLUMN_ONLY``.
+    Args:
+        prefix: from `associated_data_prefix`.
+        row: the row binding, or `COLUMN_ONLY`.
+
     """
     return prefix + pack_u32(len(row)) + row

@@ -21,15 +21,17 @@ from vaultdb.crypto.limits import INDEX_KEY_ID_SIZE, INDEX_TAG_SIZE
 MAGIC: Final = 0xB1
 VERSION: Final = 0x01
 EQUALITY: Final = "equality"
-"""The kind of index that answers ``==`` and ``in_``."""
+"""The kind of index that answers `==` and `in_`."""
 
 
 def index_message(type_tag: str, normaliser_id: str, canonical: bytes) -> bytes:
     """Build what is authenticated for one value.
 
-    :param type_tag: the codec's tag.
-    :param normaliser_id: the normaliser's name and version, for example ``casefold/1``.
-    :param canonical: the codec's canonical bytes of the normalised value; secret.
+    Args:
+        type_tag: the codec's tag.
+        normaliser_id: the normaliser's name and version, for example `casefold/1`.
+        canonical: the codec's canonical bytes of the normalised value; secret.
+
     """
     return canon(type_tag.encode(), normaliser_id.encode(), canonical)
 
@@ -37,10 +39,14 @@ def index_message(type_tag: str, normaliser_id: str, canonical: bytes) -> bytes:
 def digest(key: bytes, index_key_id: bytes, message: bytes) -> bytes:
     """Compute one blind-index value.
 
-    :param key: 32 bytes from :func:`vaultdb.crypto.derive.index_key`, secret.
-    :param index_key_id: the id of the index DEK, 16 bytes.
-    :param message: from :func:`index_message`, secret.
-    :returns: 26 bytes, public; equal for equal values.
+    Args:
+        key: 32 bytes from `index_key`, secret.
+        index_key_id: the id of the index DEK, 16 bytes.
+        message: from `index_message`, secret.
+
+    Returns:
+        26 bytes, public; equal for equal values.
+
     """
     tag = hmac.digest(key, message, "sha256")[:INDEX_TAG_SIZE]
     return bytes((MAGIC, VERSION)) + index_key_id[:INDEX_KEY_ID_SIZE] + tag
@@ -49,10 +55,14 @@ def digest(key: bytes, index_key_id: bytes, message: bytes) -> bytes:
 class BlindIndex:
     """Blind-index values under one index DEK of one realm and tenant.
 
-    :param dek: 32 bytes, secret, of purpose ``index``.
-    :param realm: the installation's UUID.
-    :param tenant: the DEK's tenant, ``""`` when there is none.
-    :raises ValueError: a DEK of another size.
+    Args:
+        dek: 32 bytes, secret, of purpose `index`.
+        realm: the installation's UUID.
+        tenant: the DEK's tenant, `""` when there is none.
+
+    Raises:
+        ValueError: a DEK of another size.
+
     """
 
     __slots__ = ("_dek", "_keys", "_realm", "_tenant", "key_id")
@@ -67,9 +77,11 @@ class BlindIndex:
     def digest(self, domain: str, kind: str, message: bytes) -> bytes:
         """Compute the blind-index value of a message in one index domain.
 
-        :param domain: the index domain.
-        :param kind: ``EQUALITY``.
-        :param message: from :func:`index_message`, secret.
+        Args:
+            domain: the index domain.
+            kind: `EQUALITY`.
+            message: from `index_message`, secret.
+
         """
         key = self._keys.get((domain, kind)) or self._derive(domain, kind)
         return digest(key, self.key_id, message)

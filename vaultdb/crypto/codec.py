@@ -33,7 +33,7 @@ class Codec(Protocol[T]):
     """The type's name in associated data; stored values depend on it for ever."""
 
     version: ClassVar[int]
-    """The version that ``encode`` writes, 1 to 255; ``decode`` reads all up to it."""
+    """The version that `encode` writes, 1 to 255; `decode` reads all up to it."""
 
     default_pad: ClassVar[int | None]
     """The padding, in bytes, unless the column declares another."""
@@ -41,22 +41,28 @@ class Codec(Protocol[T]):
     def encode(self, value: T) -> bytes:
         """Encode a value.
 
-        :raises ValueRefused: the value is not of the type; the message does not show it.
+        Raises:
+            ValueRefused: the value is not of the type; the message does not show it.
+
         """
         ...
 
     def decode(self, payload: bytes, version: int) -> T:
         """Decode what some version encoded.
 
-        :raises DecryptionError: the payload is not of the type.
+        Raises:
+            DecryptionError: the payload is not of the type.
+
         """
         ...
 
     def canonical(self, value: T) -> bytes:
         """Encode for a blind index: equal values give equal bytes.
 
-        :raises ValueRefused: the value is not of the type.
-        :raises ConfigurationError: the type has no equality that an index could follow.
+        Raises:
+            ValueRefused: the value is not of the type.
+            ConfigurationError: the type has no equality that an index could follow.
+
         """
         ...
 
@@ -64,10 +70,14 @@ class Codec(Protocol[T]):
 def codec_for(python_type: Any, /) -> Codec[Any]:
     """Find the codec of a type.
 
-    :param python_type: ``str``, ``bytes``, ``int``, ``float``, ``bool``, ``Decimal``, ``date``,
-        ``datetime``, ``time``, ``timedelta``, ``UUID``, an ``Enum``, ``dict``, ``list``, a
-        pydantic model or a dataclass.
-    :raises ConfigurationError: another type.
+    Args:
+        python_type: `str`, `bytes`, `int`, `float`, `bool`, `Decimal`, `date`,
+            `datetime`, `time`, `timedelta`, `UUID`, an `Enum`, `dict`, `list`, a
+            pydantic model or a dataclass.
+
+    Raises:
+        ConfigurationError: another type.
+
     """
     built_in = get_origin(python_type) or python_type  # dict[str, int] is encrypted as a dict
     if built_in in _BUILT_IN:

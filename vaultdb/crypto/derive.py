@@ -22,9 +22,15 @@ def key_id(dek: bytes) -> bytes:
 
     Recompute it at every unwrap: a wrapped key that was replaced has another id.
 
-    :param dek: 32 bytes, secret.
-    :returns: 16 bytes, public: ``HMAC-SHA256(DEK, "vaultdb/key-id/v1")[0:16]``.
-    :raises ValueError: a key of another size.
+    Args:
+        dek: 32 bytes, secret.
+
+    Returns:
+        16 bytes, public: `HMAC-SHA256(DEK, "vaultdb/key-id/v1")[0:16]`.
+
+    Raises:
+        ValueError: a key of another size.
+
     """
     return hmac.digest(check_key(dek), KEY_ID_LABEL, "sha256")[:KEY_ID_SIZE]
 
@@ -32,12 +38,16 @@ def key_id(dek: bytes) -> bytes:
 def index_key(index_dek: bytes, *, realm: UUID, tenant: str, domain: str, kind: str) -> bytes:
     """Derive the key of one blind index (HKDF-SHA256, RFC 5869, no salt).
 
-    :param index_dek: 32 bytes, secret, of purpose ``index``.
-    :param realm: the installation's UUID.
-    :param tenant: the DEK's tenant, ``""`` when there is none.
-    :param domain: the index domain; columns of one domain can be joined.
-    :param kind: the kind of index, for example ``equality``.
-    :returns: 32 bytes, secret.
+    Args:
+        index_dek: 32 bytes, secret, of purpose `index`.
+        realm: the installation's UUID.
+        tenant: the DEK's tenant, `""` when there is none.
+        domain: the index domain; columns of one domain can be joined.
+        kind: the kind of index, for example `equality`.
+
+    Returns:
+        32 bytes, secret.
+
     """
     info = canon(
         INDEX_LABEL,
@@ -52,7 +62,9 @@ def index_key(index_dek: bytes, *, realm: UUID, tenant: str, domain: str, kind: 
 def check_key(dek: bytes) -> bytes:
     """Return the DEK if it has 32 bytes.
 
-    :raises ValueError: it has not.
+    Raises:
+        ValueError: it has not.
+
     """
     if len(dek) != KEY_SIZE:
         raise ValueError("a data-encryption key has 32 bytes")

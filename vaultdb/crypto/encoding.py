@@ -1,7 +1,7 @@
 """The one injective encoding of lists of byte strings.
 
-Everything that is authenticated or derived from goes through :func:`canon`: two different lists
-never encode to the same bytes, so ``("ab", "c")`` cannot stand in for ``("a", "bc")``.
+Everything that is authenticated or derived from goes through `canon`: two different lists
+never encode to the same bytes, so `("ab", "c")` cannot stand in for `("a", "bc")`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ pack_u32: Final = Struct(">I").pack
 
 
 def canon(*parts: bytes) -> bytes:
-    """Encode a list of byte strings: ``u8 count ‖ Σ(u32be length ‖ part)``.
+    """Encode a list of byte strings: `u8 count ‖ Σ(u32be length ‖ part)`.
 
-    :param parts: up to 255 byte strings of up to 2^32 - 1 bytes each.
-    :raises ValueError: more than 255 parts.
+    Args:
+        parts: up to 255 byte strings of up to 2^32 - 1 bytes each.
 
-    >>> canon(b"ab", b"").hex()
-    '0200000002616200000000'
+    Raises:
+        ValueError: more than 255 parts.
+
+    Example:
+        >>> canon(b"ab", b"").hex()
+        '0200000002616200000000'
+
     """
     if len(parts) > _MAX_PARTS:
         raise ValueError("canon takes at most 255 parts")

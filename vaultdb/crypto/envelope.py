@@ -46,7 +46,9 @@ __all__ = [
 def header_of(key_id: bytes) -> bytes:
     """Build the header of every envelope under one DEK.
 
-    :param key_id: 16 bytes, public.
+    Args:
+        key_id: 16 bytes, public.
+
     """
     if len(key_id) != KEY_ID_SIZE:
         raise ValueError("a key id has 16 bytes")
@@ -56,8 +58,12 @@ def header_of(key_id: bytes) -> bytes:
 def check_envelope(envelope: object) -> bytes:
     """Return the bytes if they have the shape of an envelope of a known suite.
 
-    :param envelope: whatever the database returned; untrusted.
-    :raises DecryptionError: they do not; bytes that are no envelope are never passed through.
+    Args:
+        envelope: whatever the database returned; untrusted.
+
+    Raises:
+        DecryptionError: they do not; bytes that are no envelope are never passed through.
+
     """
     if not isinstance(envelope, bytes | bytearray | memoryview):
         raise DecryptionError(Reason.MALFORMED)
@@ -72,6 +78,8 @@ def check_envelope(envelope: object) -> bytes:
 def key_id_of(envelope: bytes) -> bytes:
     """Tell which DEK an envelope names; 16 bytes, public, not yet authenticated.
 
-    :raises DecryptionError: the bytes are no envelope of a known suite.
+    Raises:
+        DecryptionError: the bytes are no envelope of a known suite.
+
     """
     return check_envelope(envelope)[2:HEADER_SIZE]

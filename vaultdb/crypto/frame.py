@@ -40,11 +40,15 @@ def build_frame(
 ) -> bytes:
     """Frame a payload for encryption.
 
-    :param payload: the encoded value, at most 1 MiB; secret.
-    :param codec_version: 0 to 255, which version of the codec encoded it.
-    :param pad: the multiple to pad the payload to, or None.
-    :param canary: whether the value is bait.
-    :raises ValueRefused: the payload is over 1 MiB.
+    Args:
+        payload: the encoded value, at most 1 MiB; secret.
+        codec_version: 0 to 255, which version of the codec encoded it.
+        pad: the multiple to pad the payload to, or None.
+        canary: whether the value is bait.
+
+    Raises:
+        ValueRefused: the payload is over 1 MiB.
+
     """
     check_payload(payload)
     flags = CANARY if canary else 0
@@ -57,8 +61,12 @@ def build_frame(
 def open_frame(frame: bytes) -> Frame:
     """Take a decrypted frame apart.
 
-    :param frame: what the envelope held; secret.
-    :raises DecryptionError: unknown flags or no padding where the flag promises it.
+    Args:
+        frame: what the envelope held; secret.
+
+    Raises:
+        DecryptionError: unknown flags or no padding where the flag promises it.
+
     """
     if len(frame) < FRAME_HEADER_SIZE or frame[0] & ~_KNOWN_FLAGS:
         raise DecryptionError(Reason.FRAME)
@@ -73,7 +81,9 @@ def open_frame(frame: bytes) -> Frame:
 def check_payload(payload: bytes) -> None:
     """Refuse a payload that is too large to encrypt.
 
-    :raises ValueRefused: the payload is over 1 MiB.
+    Raises:
+        ValueRefused: the payload is over 1 MiB.
+
     """
     if len(payload) > MAX_PAYLOAD_SIZE:
         raise ValueRefused("the value takes more than 1 MiB; keep large objects outside the row")

@@ -15,9 +15,13 @@ T = TypeVar("T")
 class FramedCodec(Generic[T]):
     """A codec with its padding: what an encrypted column does to its values.
 
-    :param codec: the codec of the column's type.
-    :param pad: bytes to pad to a multiple of, or None for no padding.
-    :raises ConfigurationError: a pad out of range.
+    Args:
+        codec: the codec of the column's type.
+        pad: bytes to pad to a multiple of, or None for no padding.
+
+    Raises:
+        ConfigurationError: a pad out of range.
+
     """
 
     __slots__ = ("_bare", "_decode", "_encode", "_padded", "_tails", "_version", "codec", "pad")
@@ -35,8 +39,12 @@ class FramedCodec(Generic[T]):
     def encode(self, value: T) -> bytes:
         """Build the frame of a value.
 
-        :param value: secret, not None: NULL is never encrypted.
-        :raises ValueRefused: the value is not of the type, or too large.
+        Args:
+            value: secret, not None: NULL is never encrypted.
+
+        Raises:
+            ValueRefused: the value is not of the type, or too large.
+
         """
         payload = self._encode(value)
         size = len(payload)
@@ -50,8 +58,12 @@ class FramedCodec(Generic[T]):
     def decode(self, frame: bytes) -> T:
         """Read the value of a frame, however it was padded.
 
-        :param frame: secret.
-        :raises DecryptionError: the frame is not of this format or not of the type.
+        Args:
+            frame: secret.
+
+        Raises:
+            DecryptionError: the frame is not of this format or not of the type.
+
         """
         # The two frames that this very codec writes, taken apart in place; open_frame() does the
         # same for every frame at three times the cost.

@@ -21,8 +21,12 @@ _INT64 = range(-(1 << 63), 1 << 63)
 def dump_json(value: Any) -> bytes:
     """Write a document.
 
-    :param value: dicts with str keys, lists, str, int, float, bool and None; secret.
-    :raises ValueRefused: anything else, or what would come back different.
+    Args:
+        value: dicts with str keys, lists, str, int, float, bool and None; secret.
+
+    Raises:
+        ValueRefused: anything else, or what would come back different.
+
     """
     _check(value, MAX_JSON_DEPTH)
     text = json.dumps(
@@ -34,8 +38,10 @@ def dump_json(value: Any) -> bytes:
 def load_json(document: bytes) -> Any:
     """Read a document.
 
-    :raises ValueError: it is not JSON.
-    :raises RecursionError: it is nested deeper than any that was written.
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested deeper than any that was written.
+
     """
     return json.loads(document)
 

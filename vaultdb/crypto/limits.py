@@ -55,7 +55,7 @@ MAX_PAD: Final = 4096
 """Bytes of the largest padding multiple; keeps the largest envelope under its limit."""
 
 MAX_ENVELOPE_SIZE: Final = 1_100_000
-"""Bytes; the CHECK of the domain ``vaultdb.envelope`` says the same."""
+"""Bytes; the CHECK of the domain `vaultdb.envelope` says the same."""
 
 MAX_NAME_SIZE: Final = 255
 """UTF-8 bytes of a logical name or tenant: schema.table.column takes 3 x 63 + 2 (NAMEDATALEN)."""
@@ -76,4 +76,4 @@ VALUES_PER_DEK: Final = 1 << 48
 at a million values a second they last nine years."""
 
 CACHED_SUBKEYS: Final = 1024
-"""Subkeys one DEK keeps for reading; about 2.5 KiB each (measured), see ``subkeys.py``."""
+"""Subkeys one DEK keeps for reading; about 2.5 KiB each (measured), see `subkeys.py`."""

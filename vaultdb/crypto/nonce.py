@@ -12,11 +12,15 @@ def nonce_tails(count: int, *, _random: Callable[[int], bytes] = os.urandom) -> 
     """Draw the nonce tails of one statement's values with one call to the system.
 
     Use each tail for one value and drop the list with the statement. A list that outlives its
-    statement repeats after a C-level ``fork`` or when a virtual machine is restored twice: the
+    statement repeats after a C-level `fork` or when a virtual machine is restored twice: the
     same nonce would then encrypt two values, and GCM loses its authentication key.
 
-    :param count: how many values the statement encrypts.
-    :returns: ``count`` byte strings of 12 bytes, public once used.
+    Args:
+        count: how many values the statement encrypts.
+
+    Returns:
+        `count` byte strings of 12 bytes, public once used.
+
     """
     drawn = _random(NONCE_TAIL_SIZE * count)
     return [drawn[at : at + NONCE_TAIL_SIZE] for at in range(0, len(drawn), NONCE_TAIL_SIZE)]

@@ -18,8 +18,10 @@ from vaultdb.errors import ConfigurationError
 class Normaliser:
     """One or several steps, applied to text before the blind index.
 
-    :param identifier: the steps with their versions, for example ``strip/1+casefold/1``.
-    :param names: the steps.
+    Args:
+        identifier: the steps with their versions, for example `strip/1+casefold/1`.
+        names: the steps.
+
     """
 
     identifier: str
@@ -35,12 +37,16 @@ class Normaliser:
 def normaliser(names: str = "exact") -> Normaliser:
     """Look up a normaliser.
 
-    ``exact`` keeps the text; ``nfc`` composes characters; ``casefold`` ignores case (and
-    composes); ``strip`` drops white space at both ends; ``digits`` keeps the ASCII digits only.
-    Steps are joined with ``+``: ``strip+casefold``.
+    `exact` keeps the text; `nfc` composes characters; `casefold` ignores case (and
+    composes); `strip` drops white space at both ends; `digits` keeps the ASCII digits only.
+    Steps are joined with `+`: `strip+casefold`.
 
-    :param names: one or several names.
-    :raises ConfigurationError: a name that does not exist.
+    Args:
+        names: one or several names.
+
+    Raises:
+        ConfigurationError: a name that does not exist.
+
     """
     steps = tuple(names.split("+"))
     for name in steps:

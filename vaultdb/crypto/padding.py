@@ -18,10 +18,14 @@ _SMALLEST: Final = 2  # a pad of 1 would only add the marker
 
 @cache
 def padding_tails(pad: int) -> tuple[bytes, ...]:
-    """List the bytes to append, by payload length modulo ``pad``.
+    """List the bytes to append, by payload length modulo `pad`.
 
-    :param pad: 2 to 4096 bytes.
-    :raises ConfigurationError: another number.
+    Args:
+        pad: 2 to 4096 bytes.
+
+    Raises:
+        ConfigurationError: another number.
+
     """
     if not _SMALLEST <= pad <= MAX_PAD:
         raise ConfigurationError(f"pad must be from {_SMALLEST} to {MAX_PAD} bytes, or None")
@@ -29,7 +33,7 @@ def padding_tails(pad: int) -> tuple[bytes, ...]:
 
 
 def pad_payload(payload: bytes, pad: int) -> bytes:
-    """Pad a payload to the next multiple of ``pad`` bytes."""
+    """Pad a payload to the next multiple of `pad` bytes."""
     return payload + padding_tails(pad)[len(payload) % pad]
 
 

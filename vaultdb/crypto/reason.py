@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The codes that :class:`vaultdb.errors.DecryptionError` carries in ``reason``."""
+    """The codes that `DecryptionError` carries in `reason`."""
 
     MALFORMED = "malformed"
     """Not an envelope: wrong type, size or magic byte."""

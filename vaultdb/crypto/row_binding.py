@@ -10,9 +10,9 @@
     tag 4  bytea                        as it is
     tag 5  date                         4 bytes, two's complement, big-endian: days since 2000-01-01
 
-Each is what PostgreSQL's own ``int8send``, ``uuid_send``, ``textsend`` (UTF8 database),
-``byteasend`` and ``date_send`` give, so that the server can build the same bytes on reading.
-A column declared with ``bind="column"`` has the empty row binding instead, which no list of key
+Each is what PostgreSQL's own `int8send`, `uuid_send`, `textsend` (UTF8 database),
+`byteasend` and `date_send` give, so that the server can build the same bytes on reading.
+A column declared with `bind="column"` has the empty row binding instead, which no list of key
 columns encodes to.
 """
 
@@ -31,10 +31,10 @@ from vaultdb.crypto.text import utf8
 from vaultdb.errors import ConfigurationError, ValueRefused
 
 COLUMN_ONLY: Final = b""
-"""The row binding of ``bind="column"``."""
+"""The row binding of `bind="column"`."""
 
 POSTGRESQL_EPOCH: Final = date(2000, 1, 1).toordinal()
-"""The day that PostgreSQL counts dates from (its ``POSTGRES_EPOCH_JDATE``)."""
+"""The day that PostgreSQL counts dates from (its `POSTGRES_EPOCH_JDATE`)."""
 
 _INT64: Final = Struct(">q")
 _INT32: Final = Struct(">i")
@@ -54,9 +54,13 @@ class KeyTag(IntEnum):
 def encode_key_part(tag: KeyTag, value: object) -> bytes:
     """Encode one key column's value.
 
-    :param tag: how the column is encoded.
-    :param value: an ``int``, ``UUID``, ``str``, ``bytes`` or ``date`` to match; public.
-    :raises ValueRefused: the value is not of that type, or not one that PostgreSQL can hold.
+    Args:
+        tag: how the column is encoded.
+        value: an `int`, `UUID`, `str`, `bytes` or `date` to match; public.
+
+    Raises:
+        ValueRefused: the value is not of that type, or not one that PostgreSQL can hold.
+
     """
     return _ENCODERS[tag](value)
 
@@ -64,8 +68,12 @@ def encode_key_part(tag: KeyTag, value: object) -> bytes:
 def row_binding(parts: Sequence[tuple[KeyTag, bytes]]) -> bytes:
     """Encode the key of one row.
 
-    :param parts: the encoded key columns in declared order, 1 to 32 of them.
-    :raises ConfigurationError: no key column, or more than PostgreSQL indexes.
+    Args:
+        parts: the encoded key columns in declared order, 1 to 32 of them.
+
+    Raises:
+        ConfigurationError: no key column, or more than PostgreSQL indexes.
+
     """
     if not 0 < len(parts) <= MAX_KEY_COLUMNS:
         raise ConfigurationError(

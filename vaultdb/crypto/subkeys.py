@@ -11,7 +11,7 @@ from collections.abc import Callable
 from vaultdb.crypto.limits import CACHED_SUBKEYS
 
 Opener = Callable[[bytes, bytes, bytes | None], bytes]
-"""``AESGCM.decrypt`` of one subkey: nonce tail, ciphertext and tag, associated data."""
+"""`AESGCM.decrypt` of one subkey: nonce tail, ciphertext and tag, associated data."""
 
 
 class SubkeyCache:

@@ -10,7 +10,9 @@ def utf8(value: str) -> bytes:
 
     The codec's own error carries the text, so it is dropped before ours is raised.
 
-    :raises ValueRefused: the text holds a NUL character or a lone surrogate.
+    Raises:
+        ValueRefused: the text holds a NUL character or a lone surrogate.
+
     """
     try:
         encoded = value.encode()

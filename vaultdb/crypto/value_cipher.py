@@ -70,10 +70,14 @@ _lengths: Final = _Lengths()
 class ValueCipher(WriterPrefixOwner):
     """Suite 1 under one DEK of one realm and tenant.
 
-    :param dek: 32 bytes, secret.
-    :param realm: the installation's UUID.
-    :param tenant: the DEK's tenant, ``""`` when there is none.
-    :raises ValueError: a DEK of another size.
+    Args:
+        dek: 32 bytes, secret.
+        realm: the installation's UUID.
+        tenant: the DEK's tenant, `""` when there is none.
+
+    Raises:
+        ValueError: a DEK of another size.
+
     """
 
     __slots__ = ("_prefixes", "_random", "_readers", "_subkeys", "_xaes", "header", "key_id")
@@ -99,12 +103,18 @@ class ValueCipher(WriterPrefixOwner):
     def encrypt(self, column: ColumnIdentity, frame: bytes, row: bytes, nonce_tail: bytes) -> bytes:
         """Encrypt one value.
 
-        :param column: the column's names.
-        :param frame: the framed value, secret.
-        :param row: the row binding, or ``COLUMN_ONLY``.
-        :param nonce_tail: 12 bytes from ``nonce_tails``, for this value alone.
-        :returns: the envelope.
-        :raises ValueError: a tail of another size.
+        Args:
+            column: the column's names.
+            frame: the framed value, secret.
+            row: the row binding, or `COLUMN_ONLY`.
+            nonce_tail: 12 bytes from `nonce_tails`, for this value alone.
+
+        Returns:
+            the envelope.
+
+        Raises:
+            ValueError: a tail of another size.
+
         """
         writer = self._writer
         if next(writer.uses, None) is None or writer.process != getpid():
@@ -122,11 +132,17 @@ class ValueCipher(WriterPrefixOwner):
     def decrypt(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
         """Decrypt one value.
 
-        :param column: the column's names.
-        :param envelope: what the database returned; untrusted.
-        :param row: the row binding of the row it came from, or ``COLUMN_ONLY``.
-        :returns: the frame, secret.
-        :raises DecryptionError: it is not what was encrypted for this column, row and key.
+        Args:
+            column: the column's names.
+            envelope: what the database returned; untrusted.
+            row: the row binding of the row it came from, or `COLUMN_ONLY`.
+
+        Returns:
+            the frame, secret.
+
+        Raises:
+            DecryptionError: it is not what was encrypted for this column, row and key.
+
         """
         try:
             return self._readers[envelope[:_HEAD_SIZE]](

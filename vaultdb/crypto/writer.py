@@ -16,7 +16,7 @@ from weakref import WeakSet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Sealer = Callable[[bytes, bytes, bytes | None], bytes]
-"""``AESGCM.encrypt`` of one subkey: nonce tail, frame, associated data."""
+"""`AESGCM.encrypt` of one subkey: nonce tail, frame, associated data."""
 
 
 class WriterPrefix:
@@ -54,7 +54,7 @@ _live: WeakSet[WriterPrefixOwner] = WeakSet()
 class WriterPrefixOwner:
     """Something that holds a writer prefix; a fork's child drops it before it can write.
 
-    The fork handler is the first net. ``process`` is the second, for forks that skip Python's
+    The fork handler is the first net. `process` is the second, for forks that skip Python's
     handlers. Even without both, tails are fresh and no nonce repeats.
     """
 

@@ -23,8 +23,12 @@ _SECOND: Final = b"\x00\x02X\x00"
 class XAES256GCM:
     """XAES-256-GCM under one key, as C2SP defines it.
 
-    :param key: 32 bytes, secret.
-    :raises ValueError: a key of another size.
+    Args:
+        key: 32 bytes, secret.
+
+    Raises:
+        ValueError: a key of another size.
+
     """
 
     __slots__ = ("_cipher", "_k1")
@@ -49,10 +53,14 @@ class XAES256GCM:
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         """Encrypt; returns ciphertext and tag.
 
-        :param nonce: 24 bytes, public, never used twice.
-        :param data: secret.
-        :param associated_data: public.
-        :raises ValueError: a nonce of another size.
+        Args:
+            nonce: 24 bytes, public, never used twice.
+            data: secret.
+            associated_data: public.
+
+        Raises:
+            ValueError: a nonce of another size.
+
         """
         cipher = self.subkey_cipher(_checked(nonce)[:NONCE_PREFIX_SIZE])
         return cipher.encrypt(nonce[NONCE_PREFIX_SIZE:], data, associated_data)
@@ -60,8 +68,10 @@ class XAES256GCM:
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         """Decrypt ciphertext and tag.
 
-        :raises cryptography.exceptions.InvalidTag: anything is not what was encrypted.
-        :raises ValueError: a nonce of another size.
+        Raises:
+            cryptography.exceptions.InvalidTag: anything is not what was encrypted.
+            ValueError: a nonce of another size.
+
         """
         cipher = self.subkey_cipher(_checked(nonce)[:NONCE_PREFIX_SIZE])
         return cipher.decrypt(nonce[NONCE_PREFIX_SIZE:], data, associated_data)

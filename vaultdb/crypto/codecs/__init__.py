@@ -1,3 +1,3 @@
-"""One codec per type; :func:`vaultdb.crypto.codec.codec_for` finds them."""
+"""One codec per type; `codec_for` finds them."""
 
 from __future__ import annotations

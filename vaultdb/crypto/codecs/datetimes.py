@@ -17,7 +17,7 @@ _MICROSECONDS_PER_SECOND: Final = 1_000_000
 
 
 class DatetimeCodec:
-    """Payload, 13 bytes: ``u8 kind ‖ i64be wall clock ‖ i32be offset``.
+    """Payload, 13 bytes: `u8 kind ‖ i64be wall clock ‖ i32be offset`.
 
     The kind has bit 0 for aware and bit 1 for fold; the wall clock is in microseconds since
     2000-01-01T00:00; the offset in seconds east of UTC, zero when naive. An aware value comes back

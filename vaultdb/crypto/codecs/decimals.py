@@ -12,7 +12,7 @@ _PAYLOAD: Final = re.compile(rb"-?[0-9]+(\.[0-9]+)?(E[+-][0-9]+)?|-?Infinity|NaN
 
 
 class DecimalCodec:
-    """Payload: Decimal's scientific string in ASCII, for example ``1.10`` or ``-2E+7``.
+    """Payload: Decimal's scientific string in ASCII, for example `1.10` or `-2E+7`.
 
     The exponent survives: 1.1 and 1.10 come back as they went in. The infinities and the plain
     NaN are values, as in PostgreSQL's numeric; a signalling NaN, a negative one and one with a

@@ -11,11 +11,13 @@ from vaultdb.crypto.json_text import dump_json, equal_numbers, load_json
 
 @dataclass(frozen=True, slots=True)
 class DocumentCodec:
-    """Payload: canonical JSON (see ``json_text``). Padded to multiples of 16.
+    """Payload: canonical JSON (see `json_text`). Padded to multiples of 16.
 
     The order of an object's keys is not kept, as in PostgreSQL's jsonb.
 
-    :param root: ``dict`` or ``list``: what the document is outermost.
+    Args:
+        root: `dict` or `list`: what the document is outermost.
+
     """
 
     root: type

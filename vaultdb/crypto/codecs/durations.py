@@ -14,10 +14,10 @@ _MICROSECONDS_PER_SECOND: Final = 1_000_000
 
 
 class DurationCodec:
-    """Payload, 12 bytes: ``i32be days ‖ u32be seconds ‖ u32be microseconds``.
+    """Payload, 12 bytes: `i32be days ‖ u32be seconds ‖ u32be microseconds`.
 
     Normalised as Python does: only the days are ever negative. One 64-bit count of microseconds
-    could not hold ``timedelta.max``.
+    could not hold `timedelta.max`.
     """
 
     __slots__ = ()

@@ -17,8 +17,12 @@ class EnumCodec:
 
     Padded to multiples of 32: an unpadded male or female tells itself by length.
 
-    :param members: the Enum class.
-    :raises ConfigurationError: a Flag, whose combinations have no names, or an empty Enum.
+    Args:
+        members: the Enum class.
+
+    Raises:
+        ConfigurationError: a Flag, whose combinations have no names, or an empty Enum.
+
     """
 
     members: type[Enum]

@@ -9,8 +9,10 @@ from vaultdb.errors import DecryptionError, ValueRefused
 def refused(column: str, wanted: str) -> ValueRefused:
     """Describe a value that a codec cannot encode.
 
-    :param column: the declared type.
-    :param wanted: what to give instead.
+    Args:
+        column: the declared type.
+        wanted: what to give instead.
+
     """
     return ValueRefused(f"an encrypted {column} column takes {wanted}")
 

@@ -19,7 +19,9 @@ _SECOND: Final = timedelta(seconds=1)
 def kind_and_offset(value: datetime | time, column: str) -> tuple[int, int]:
     """Tell naive from aware: the kind bits, and the offset in seconds east of UTC.
 
-    :raises ValueRefused: a time zone without an offset, or one with a fraction of a second.
+    Raises:
+        ValueRefused: a time zone without an offset, or one with a fraction of a second.
+
     """
     kind = FOLD if value.fold else 0
     if value.tzinfo is None:

@@ -29,8 +29,12 @@ def is_structured(python_type: type) -> bool:
 class StructuredCodec:
     """Payload: canonical JSON of the fields by name. Padded to multiples of 16.
 
-    :param python_type: the dataclass or pydantic model.
-    :raises ConfigurationError: pydantic cannot describe one of its fields, or it has no equality.
+    Args:
+        python_type: the dataclass or pydantic model.
+
+    Raises:
+        ConfigurationError: pydantic cannot describe one of its fields, or it has no equality.
+
     """
 
     python_type: Any
@@ -51,7 +55,7 @@ class StructuredCodec:
         """Encode an instance that comes back equal.
 
         Reading it back here costs as much again, and catches what pydantic loses in silence: a
-        ``SecretStr`` dumped as asterisks, an excluded field, a serialiser without its validator.
+        `SecretStr` dumped as asterisks, an excluded field, a serialiser without its validator.
         """
         name = self.python_type.__name__
         if not isinstance(value, self.python_type):

@@ -17,7 +17,7 @@ _DAY: Final = 86_400 * _MICROSECONDS_PER_SECOND
 
 
 class TimeCodec:
-    """Payload, 13 bytes: ``u8 kind ‖ i64be microseconds since midnight ‖ i32be offset``.
+    """Payload, 13 bytes: `u8 kind ‖ i64be microseconds since midnight ‖ i32be offset`.
 
     Kind and offset as for datetime.
     """
