@@ -1,0 +1,36 @@
+"""The options before the command, and the settings that they select."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from vaultdb.settings import Settings
+    from vaultdb.settings.model import Role
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands before the command."""
+
+    config: Path | None = None
+    profile: str | None = None
+    debug: bool = False
+
+    def settings(self, role: Role | None = None, **overrides: Any) -> Settings:
+        """Load the settings of a role."""
+        from vaultdb.settings import Settings
+
+        return Settings.load(profile=self.profile, role=role, file=self.config, **overrides)
+
+
+def options_of(context: typer.Context) -> Options:
+    """Return the options of this run."""
+    return context.obj if isinstance(context.obj, Options) else Options()

@@ -1,0 +1,78 @@
+"""What the user sees of errors, warnings and results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import Any, TextIO
+
+from vaultdb.errors import VaultDBError
+
+FAILURE = 1
+"""Exit code: the command did not do what was asked; the line on stderr says what to do."""
+UNEXPECTED = 70
+"""Exit code: a fault of vaultdb itself (EX_SOFTWARE of sysexits.h)."""
+
+
+def report_failure(error: BaseException, *, debug: bool = False) -> int:
+    """Print one line about an error on stderr and return the exit code.
+
+    The text of a foreign exception is never shown: it may hold a value, a key or a password.
+    """
+    error = _known(error)
+    if debug:
+        frames = traceback.format_tb(error.__traceback__)
+        print("".join(frames), end="", file=sys.stderr)
+    if isinstance(error, VaultDBError):
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        return FAILURE
+    if isinstance(error, BrokenPipeError):
+        return FAILURE
+    hint = "" if debug else "; run again with --debug before the command to see where"
+    print(f"error: unexpected {type(error).__name__}{hint}", file=sys.stderr)
+    return UNEXPECTED
+
+
+def _known(error: BaseException) -> BaseException:
+    """Translate what a database driver raised, when one is loaded at all."""
+    if not isinstance(error, VaultDBError) and "sqlalchemy" in sys.modules:
+        import psycopg
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from vaultdb.db.failures import translated
+        from vaultdb.errors import ConfigurationError
+
+        if isinstance(error, SQLAlchemyError | psycopg.Error):
+            known = translated(error, "use the database", ConfigurationError)
+            return known.with_traceback(error.__traceback__)
+    return error
+
+
+def show_warning(  # noqa: PLR0917  the signature of warnings.showwarning
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line on stderr; takes the place of `warnings.showwarning`."""
+    del filename, lineno, line
+    if not issubclass(category, DeprecationWarning | ResourceWarning):
+        print(f"warning: {one_line(str(message))}", file=file or sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Return the text without line breaks."""
+    return " ".join(text.split())
+
+
+def print_json(value: Any) -> None:
+    """Print a result for another program."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 key" or "2 keys", with thousands set apart."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
