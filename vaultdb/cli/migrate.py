@@ -27,13 +27,12 @@ app = typer.Typer(
 def _migrator(context: typer.Context) -> tuple[Settings, Engine]:
     """Return settings and engine of the migrator; there is no way to fall back to the app's."""
     settings = options_of(context).settings("migrator")
-    database = settings.database.as_migrator()
-    if database.url is None:
+    if settings.database.url is None:
         raise ConfigurationError(
             "migrations need a login of their own: set VAULTDB_MIGRATE_URL, or migrate_url in"
             " [database] of vaultdb.toml"
         )
-    return settings, new_engine(database)
+    return settings, new_engine(settings.database)
 
 
 @app.command()
@@ -69,10 +68,12 @@ def down(
     settings, engine = _migrator(context)
     with plain_failures("migrate", unavailable=ConfigurationError), engine.connect() as connection:
         keys = migrations.count_keys(connection)
+        current = migrations.status(connection).current
+    print(f"from revision {current or 'none'} back to {revision}, realm {settings.realm}")
     if keys:
         print(f"this destroys {plural(keys, 'data key')} and every value encrypted under them")
     if not yes:
-        typer.confirm(f"revert to {revision}?", abort=True)
+        typer.confirm("go on?", abort=True)
     with plain_failures("migrate", unavailable=ConfigurationError):
         done = migrations.downgrade(
             engine, realm=settings.realm, revision=revision, destroy_keys=destroy_keys

@@ -79,6 +79,8 @@ def check_tls(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     """
     cursor = connection.cursor()
     try:
+        # A role set at login, as the migrator's is, may not see the session's own row.
+        cursor.execute("SET LOCAL ROLE NONE")
         cursor.execute(_TLS_HERE)
         row = cursor.fetchone()
     finally:

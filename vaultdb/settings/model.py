@@ -85,20 +85,6 @@ class DatabaseSettings(_Section):
             return _read_secret(self.password_file, "database.password_file")
         return None
 
-    def as_migrator(self) -> Self:
-        """Return the section with ``migrate_url`` as its login, for `Settings.load` as migrator."""
-        if self.url is not None or self.migrate_url is None:
-            return self
-        return self.model_copy(
-            update={
-                "url": self.migrate_url,
-                "password": None,
-                "password_file": self.migrate_password_file,
-                "sslcert": None,
-                "sslkey": None,
-            }
-        )
-
 
 class VaultSettings(_Section):
     """How to reach and log in to HashiCorp Vault or OpenBao."""
@@ -241,7 +227,8 @@ class Settings(_Section):
         From strongest to weakest: ``overrides`` (nested as in the file), ``VAULTDB_ROLE_*``
         variables, ``[role.NAME]`` of the profile, then of the file, ``VAULTDB_*`` variables,
         ``[profile.NAME]``, and the top of the file. A role is the more specific: an app's
-        variables in the environment do not replace what the file says for the officer.
+        variables in the environment do not replace what the file says for the officer. For the
+        migrator ``database.url`` is ``migrate_url``, never the app's.
 
         Args:
             profile: name of a ``[profile.NAME]`` table; default ``VAULTDB_PROFILE``, else none.

@@ -44,18 +44,19 @@ def load(
     document = read_file(path, model) if path else {}
     profile = profile or environment.get("VAULTDB_PROFILE") or None
     overlay = _profile(document, profile, path)
-    general = [_bare(document), _bare(overlay), from_environment(model, environment)]
-    if role == "migrator":
-        general = [_without_login(layer) for layer in general]
-    special: list[dict[str, Any]] = []
+    variables = from_environment(model, environment)
+    layers = [_bare(document), _bare(overlay), variables]
     if role:
-        special = [
+        if role == "migrator":
+            layers = [_for_migrator(layer) for layer in layers]
+        layers += [
             _bare(document.get("role", {}).get(role, {})),
             _bare(overlay.get("role", {}).get(role, {})),
+            _migrate_login(variables) if role == "migrator" else {},
             from_environment(model, environment, role),
         ]
     merged: dict[str, Any] = {}
-    for layer in (*general, *special, dict(overrides)):
+    for layer in (*layers, dict(overrides)):
         merged = _merge(merged, layer)
     try:
         return model.model_validate(merged)
@@ -79,12 +80,22 @@ def _bare(table: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key not in {"profile", "role"}}
 
 
-def _without_login(layer: dict[str, Any]) -> dict[str, Any]:
-    """Take the app's login away: the migrator must never fall back to it."""
+def _for_migrator(layer: dict[str, Any]) -> dict[str, Any]:
+    """Put ``migrate_url`` in place of the app's login, to which the migrator never falls back."""
     section = layer.get("database")
     if not isinstance(section, dict):
         return layer
-    return {**layer, "database": {k: v for k, v in section.items() if k not in _LOGIN}}
+    rest = {key: value for key, value in section.items() if key not in _LOGIN}
+    return {**layer, "database": rest | _migrate_login(layer).get("database", {})}
+
+
+def _migrate_login(layer: dict[str, Any]) -> dict[str, Any]:
+    """Return ``migrate_url`` and its password as the login that they are for the migrator."""
+    section = layer.get("database")
+    if not isinstance(section, dict):
+        return {}
+    names = {"migrate_url": "url", "migrate_password_file": "password_file"}
+    return {"database": {names[key]: value for key, value in section.items() if key in names}}
 
 
 def _merge(weak: dict[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
