@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from vaultdb.dev.stack import Stack
+    from vaultdb.dev.stack import DevStack
     from vaultdb.keys.keyring import Keyring
 
     AnyEngine = TypeVar("AnyEngine", Engine, AsyncEngine)
@@ -34,13 +35,9 @@ def vaultdb_keyring() -> Iterator[Keyring]:
 @pytest.fixture(scope="session")
 def vaultdb_install(vaultdb_keyring: Keyring) -> Callable[[AnyEngine], AnyEngine]:
     """Return a function that prepares an engine, sync or async, with ``vaultdb_keyring``."""
+    from vaultdb.engine import install  # noqa: PLC0415
 
-    def install(engine: AnyEngine) -> AnyEngine:
-        import vaultdb  # noqa: PLC0415
-
-        return vaultdb.install(engine, keyring=vaultdb_keyring)
-
-    return install
+    return partial(install, keyring=vaultdb_keyring)
 
 
 @pytest.fixture
@@ -68,12 +65,13 @@ def vaultdb_engine(
 
 
 @pytest.fixture(scope="session")
-def vaultdb_dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def vaultdb_dev_stack() -> Iterator[DevStack]:
     """Return a private OpenBao and PostgreSQL, as ``vaultdb dev up`` starts them.
 
-    They are stopped, and everything they stored is removed, after the last test.
+    Settings for them: ``Settings.load(file=vaultdb_dev_stack.folder.settings)``. They are stopped,
+    and everything they stored is deleted, after the last test.
     """
-    from vaultdb.testing.stack import private_stack  # noqa: PLC0415
+    from vaultdb.dev.temporary import temporary_stack  # noqa: PLC0415
 
-    with private_stack(tmp_path_factory.mktemp("vaultdb")) as stack:
+    with temporary_stack() as stack:
         yield stack
