@@ -1,0 +1,86 @@
+"""What happens when an encrypted column is put into a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint, event
+from sqlalchemy.schema import PrimaryKeyConstraint
+
+from vaultdb.errors import ConfigurationError
+from vaultdb.orm.companion import add_companion
+from vaultdb.orm.naming import default_logical_name
+from vaultdb.orm.options import REFUSED_ARGUMENTS
+from vaultdb.orm.types import Encrypted
+
+_COMPLETE = "vaultdb.complete"
+"""The key in a table's ``info`` that says: all columns of its declaration are there."""
+
+
+def encrypted_columns(table: Table) -> list[Column[Any]]:
+    """Return the encrypted columns of a table, in order."""
+    return [column for column in table.columns if isinstance(column.type, Encrypted)]
+
+
+@event.listens_for(Column, "after_parent_attach")
+def _name_type(column: Column[Any], table: Any) -> None:
+    """Give the column its own type, which knows its logical name."""
+    if not isinstance(column.type, Encrypted) or not isinstance(table, Table):
+        return
+    _refuse_contradictions(column)
+    column.type = column.type.named(default_logical_name(table, column))
+    if _COMPLETE in table.info:
+        add_companion(column)
+
+
+@event.listens_for(Table, "after_parent_attach")
+def _complete(table: Table, metadata: MetaData) -> None:
+    """Add companions once all columns are there: a copied table brings its own."""
+    del metadata
+    columns = encrypted_columns(table)
+    if columns:
+        table.info[_COMPLETE] = True
+    for column in columns:
+        add_companion(column)
+
+
+@event.listens_for(Index, "after_parent_attach")
+@event.listens_for(UniqueConstraint, "after_parent_attach")
+@event.listens_for(PrimaryKeyConstraint, "after_parent_attach")
+def _refuse_index(index: Any, table: Any) -> None:
+    """Refuse what compares stored bytes, which differ for equal values."""
+    if not isinstance(table, Table):
+        return
+    for column in index.columns:
+        if isinstance(column.type, Encrypted):
+            raise ConfigurationError(
+                f"{column} is encrypted, and a {type(index).__name__} over it would compare "
+                "ciphertext; declare the column with index=Equality(), or Equality(unique=True)"
+            )
+
+
+def _refuse_contradictions(column: Column[Any]) -> None:
+    contradictions = {
+        "unique": column.unique,
+        "index": column.index,
+        "primary_key": column.primary_key,
+        "server_default": column.server_default is not None,
+        "server_onupdate": column.server_onupdate is not None,
+        "autoincrement": column.autoincrement is True,
+    }
+    for argument, given in contradictions.items():
+        if given:
+            raise ConfigurationError(
+                f"{column} is encrypted and cannot have {argument}=: {REFUSED_ARGUMENTS[argument]}"
+            )
+    if column.foreign_keys:
+        raise ConfigurationError(
+            f"{column} is encrypted and cannot be a foreign key: the server compares ciphertext"
+        )
+    for argument in ("default", "onupdate"):
+        default = getattr(column, argument)
+        if default is not None and not (default.is_scalar or default.is_callable):
+            raise ConfigurationError(
+                f"{column} is encrypted and cannot have an SQL expression as {argument}=: the "
+                "server cannot encrypt; give a value or a Python function"
+            )

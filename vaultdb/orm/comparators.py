@@ -1,0 +1,168 @@
+"""What can be asked of an encrypted column in SQL; everything else is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sqlalchemy import BindParameter, ClauseElement, Column, ColumnElement, Null, bindparam
+from sqlalchemy.sql import operators
+from sqlalchemy.types import TypeEngine
+
+from vaultdb.errors import StatementRefused
+from vaultdb.orm.companion import companion_of
+from vaultdb.orm.index_match import IndexMatch
+from vaultdb.orm.probe import ProbeType
+from vaultdb.orm.supply import NotSupplied, bare, supplied_beside
+
+if TYPE_CHECKING:
+    from vaultdb.orm.types import Encrypted
+
+_NULL_TESTS = {operators.eq: operators.is_, operators.ne: operators.is_not}
+_EQUAL = {operators.eq: False, operators.ne: True}
+_AMONG = {operators.in_op: False, operators.not_in_op: True}
+
+_REMEDIES: Mapping[Any, str] = {
+    operators.desc_op: "sort the loaded rows in Python, or order by a column in the clear",
+    operators.asc_op: "sort the loaded rows in Python, or order by a column in the clear",
+    operators.distinct_op: "load the rows and compare in Python, or count the index's companion",
+}
+_DEFAULT_REMEDY = "load the rows and compare in Python"
+
+
+class EncryptedComparator(TypeEngine.Comparator[Any]):
+    """Compares by the blind index where there is one; knows ``IS NULL``; refuses the rest."""
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+        """Build a comparison.
+
+        Raises:
+            StatementRefused: the operator cannot work on encrypted values; names the remedy.
+            ValueRefused: the value is not of the column's type; does not show it.
+
+        """
+        operand = other[0] if other else None
+        if op in _NULL_TESTS and _is_null(operand):
+            return super().operate(_NULL_TESTS[op], operand)
+        if op in (operators.is_, operators.is_not) and _is_null(operand):
+            return super().operate(op, operand, **kwargs)
+        if op in _EQUAL:
+            return self._equal(op, operand)
+        if op in _AMONG:
+            return self._among(op, operand)
+        raise self._refusal(op)
+
+    def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> NoReturn:
+        """Refuse ``"x" + column`` and the like.
+
+        Raises:
+            StatementRefused: always.
+
+        """
+        del other, kwargs
+        raise self._refusal(op)
+
+    def _equal(self, op: Any, operand: Any) -> ColumnElement[bool]:
+        if hasattr(operand, "__clause_element__"):
+            operand = operand.__clause_element__()
+        if isinstance(operand, ColumnElement) and not isinstance(operand, BindParameter):
+            return self._joined(op, operand)
+        return self._match(operand, negated=_EQUAL[op], several=False)
+
+    def _among(self, op: Any, operand: Any) -> IndexMatch:
+        if not isinstance(operand, BindParameter) and hasattr(operand, "__clause_element__"):
+            operand = operand.__clause_element__()
+        return self._match(operand, negated=_AMONG[op], several=True)
+
+    def _match(self, operand: Any, *, negated: bool, several: bool) -> IndexMatch:
+        companion = self._companion(self.expr)
+        type_ = ProbeType(self._type, several)
+        return IndexMatch(companion, _parameter(operand, type_, self._refuse), negated=negated)
+
+    def _joined(self, op: Any, other: ColumnElement[Any]) -> ColumnElement[bool]:
+        theirs: Any = bare(other).type
+        if not isinstance(theirs, type(self._type)):
+            self._refuse("with a column or expression that is not encrypted")
+        if theirs.index is None or _joinable(theirs) != _joinable(self._type):
+            self._refuse(
+                f"with {theirs.logical_name}, which is not in its index domain",
+                'declare both with index=Equality(domain="...") and the same type, key set and '
+                "normaliser",
+            )
+        result: ColumnElement[bool] = op(self._companion(self.expr), self._companion(other))
+        return result
+
+    def _companion(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        found = None
+        try:
+            found = supplied_beside(bare(column), _companions)
+        except NotSupplied:
+            pass
+        if not found:
+            self._refuse(
+                "outside of the query that selects it",
+                "filter in the inner query, or select its index column there too",
+            )
+        return found[0]
+
+    @property
+    def _type(self) -> Encrypted[Any]:
+        type_: Any = self.expr.type
+        return type_
+
+    def _refuse(self, what: str, remedy: str = _DEFAULT_REMEDY) -> NoReturn:
+        raise StatementRefused(
+            f"{_name(self.expr)} is encrypted and cannot be compared {what}: {remedy}"
+        )
+
+    def _refusal(self, op: Any) -> StatementRefused:
+        name = getattr(op, "opstring", None) or getattr(op, "__name__", str(op))
+        remedy = _REMEDIES.get(op, _DEFAULT_REMEDY)
+        return StatementRefused(
+            f"{_name(self.expr)} is encrypted, so the server cannot apply {name!r} to it: {remedy}"
+        )
+
+
+def _companions(column: Column[Any]) -> list[Column[Any]]:
+    companion = companion_of(column)
+    if companion is None:
+        raise StatementRefused(
+            f"{column} is encrypted and has no index to compare it by: declare it with "
+            "index=Equality(), or load the rows and compare in Python"
+        )
+    return [companion]
+
+
+def _parameter(
+    operand: Any, type_: ProbeType, refuse: Callable[[str], NoReturn]
+) -> BindParameter[Any]:
+    if isinstance(operand, BindParameter):
+        return _retyped(operand, type_)
+    if isinstance(operand, ClauseElement) or (type_.several and not _is_collection(operand)):
+        refuse("with a subquery or an expression")
+    return bindparam(None, type_.probe(operand), type_=type_, unique=True)
+
+
+def _retyped(operand: BindParameter[Any], type_: ProbeType) -> BindParameter[Any]:
+    if operand.callable is not None or operand.value is not None:
+        return bindparam(None, type_.probe(operand.effective_value), type_=type_, unique=True)
+    return bindparam(operand.key, type_=type_, required=operand.required)
+
+
+def _is_collection(operand: Any) -> bool:
+    return isinstance(operand, list | tuple | set | frozenset | range) or (
+        hasattr(operand, "__iter__") and not isinstance(operand, str | bytes | dict)
+    )
+
+
+def _is_null(operand: Any) -> bool:
+    return operand is None or isinstance(operand, Null)
+
+
+def _joinable(type_: Encrypted[Any]) -> tuple[object, ...]:
+    assert type_.index is not None
+    return type_.index_domain, type_.keyset, type_.type_tag, type_.index.normalise
+
+
+def _name(expression: Any) -> str:
+    return str(bare(expression))

@@ -1,0 +1,63 @@
+"""What encrypted columns are in the database, and what is done when their table is created."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import DDL, Connection, Table, event, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import TypeCompiler
+
+from vaultdb.errors import SchemaError
+from vaultdb.orm.index_value import IndexValue
+from vaultdb.orm.storage import Envelope
+from vaultdb.orm.types import Encrypted
+
+STORED_TYPES = (Encrypted, Envelope)
+"""Column types whose values are envelopes."""
+
+
+@compiles(Encrypted, "postgresql")
+@compiles(Envelope, "postgresql")
+def _envelope(_type: Any, _compiler: TypeCompiler, **_: Any) -> str:
+    # The domain refuses plaintext that is written past SQLAlchemy by accident.
+    return "vaultdb.envelope"
+
+
+@compiles(IndexValue, "postgresql")
+def _index_value(_type: Any, _compiler: TypeCompiler, **_: Any) -> str:
+    return "BYTEA"
+
+
+@event.listens_for(Table, "before_create")
+def _require_domain(table: Table, connection: Connection | None, **_: Any) -> None:
+    """Say what is missing, before PostgreSQL says that it does not know a type."""
+    if connection is None or not _stores_envelopes(table, connection):
+        return
+    if connection.scalar(text("SELECT to_regtype('vaultdb.envelope')")) is None:
+        raise SchemaError(
+            "this database has no vaultdb schema, which encrypted columns need; run "
+            "`vaultdb migrate up` first"
+        )
+
+
+@event.listens_for(Table, "after_create")
+def _keep_uncompressed(table: Table, connection: Connection | None, **_: Any) -> None:
+    """Set STORAGE EXTERNAL: trying to compress ciphertext is work for nothing.
+
+    In CREATE TABLE itself only from PostgreSQL 16 on.
+    """
+    if connection is None or not _stores_envelopes(table, connection):
+        return
+    prepare = connection.dialect.identifier_preparer.quote
+    for column in table.columns:
+        if isinstance(column.type, STORED_TYPES):
+            statement = "ALTER TABLE %(fullname)s ALTER COLUMN %(column)s SET STORAGE EXTERNAL"
+            ddl = DDL(statement, context={"column": prepare(column.name)})
+            connection.execute(ddl.against(table))
+
+
+def _stores_envelopes(table: Table, connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql" and any(
+        isinstance(column.type, STORED_TYPES) for column in table.columns
+    )

@@ -1,0 +1,103 @@
+"""Which columns can be the key that values are bound to."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import CHAR, Column, Date, Enum, Integer, LargeBinary, String, TypeDecorator, Uuid
+from sqlalchemy.types import TypeEngine
+
+from vaultdb.crypto.row_binding import KeyTag
+from vaultdb.errors import ConfigurationError
+
+_REMEDY = 'bind to other columns with bind=("...",), or to none with bind="column"'
+
+_DETERMINISTIC = re.compile(
+    r"C|POSIX|ucs_basic|default|unicode|pg_[a-z_0-9]+|.+-x-icu"
+    r"|[a-z]{2,3}(_[A-Z]{2})?(\.[A-Za-z0-9-]+)?(@\w+)?"
+)
+"""Names of collations that come with PostgreSQL or the system; all of them are deterministic."""
+
+_VALUE_HOOKS = (
+    "process_bind_param",
+    "process_result_value",
+    "bind_processor",
+    "result_processor",
+    "bind_expression",
+    "column_expression",
+)
+
+
+def key_tag(column: Column[Any]) -> KeyTag:
+    """Tell how a key column is encoded.
+
+    Raises:
+        ConfigurationError: what Python sends is not for certain what the server compares and
+            returns, or the server may change it; names the remedy.
+
+    """
+    _refuse_changing(column)
+    type_ = _stored_type(column)
+    if isinstance(type_, Integer):
+        return KeyTag.INTEGER
+    if isinstance(type_, Uuid):
+        return KeyTag.UUID
+    if isinstance(type_, Date):
+        return KeyTag.DATE
+    if isinstance(type_, LargeBinary):
+        return KeyTag.BYTES
+    if isinstance(type_, String):
+        _refuse_collation(column, type_)
+        return KeyTag.TEXT
+    raise _refusal(column, f"has the type {type_!r}, whose bytes differ between Python and server")
+
+
+def _stored_type(column: Column[Any]) -> TypeEngine[Any]:
+    type_: TypeEngine[Any] = column.type
+    while isinstance(type_, TypeDecorator) and _keeps_values(type_):
+        type_ = type_.impl_instance
+    if isinstance(type_, TypeDecorator):
+        raise _refusal(column, f"has the type {type_!r}, which changes values on their way")
+    if isinstance(type_, CHAR | Enum) or type_.__visit_name__ == "CITEXT":
+        raise _refusal(column, f"has the type {type_!r}, which the server compares by other rules")
+    if isinstance(type_, Uuid) and not type_.native_uuid:
+        raise _refusal(column, "is a UUID stored as text; use Uuid() as it is")
+    return type_
+
+
+def _keeps_values(type_: TypeDecorator[Any]) -> bool:
+    return all(getattr(type(type_), hook) is getattr(TypeDecorator, hook) for hook in _VALUE_HOOKS)
+
+
+def _refuse_collation(column: Column[Any], type_: String) -> None:
+    if type_.collation is not None and not _DETERMINISTIC.fullmatch(type_.collation):
+        raise _refusal(
+            column,
+            f"has the collation {type_.collation!r}, under which different texts may be equal",
+        )
+
+
+def _refuse_changing(column: Column[Any]) -> None:
+    if column.computed is not None:
+        raise _refusal(column, "is computed by the server")
+    if column.identity is not None and column.identity.always:
+        raise _refusal(
+            column,
+            "is GENERATED ALWAYS, so it is not known before the insert; use Identity() without "
+            "always=True",
+            remedy="",
+        )
+    for foreign_key in column.foreign_keys:
+        if (foreign_key.onupdate or "NO ACTION").upper() not in ("NO ACTION", "RESTRICT"):
+            raise _refusal(
+                column,
+                f"is a foreign key with ON UPDATE {foreign_key.onupdate}, which changes it under "
+                "the values; leave onupdate= out",
+                remedy="",
+            )
+
+
+def _refusal(column: Column[Any], reason: str, *, remedy: str = _REMEDY) -> ConfigurationError:
+    text = f"encrypted values cannot be bound to {column}: it {reason}"
+    return ConfigurationError(f"{text}; {remedy}" if remedy else text)
