@@ -1,0 +1,74 @@
+"""On whose behalf the application reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from vaultdb.errors import ConfigurationError
+
+_acting: ContextVar[Acting | None] = ContextVar("vaultdb_acting", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A principal, the tenant it acts for and why.
+
+    Args:
+        principal: who asks, as the audit log shall name them; not secret.
+        tenant: whose keys are used; None leaves it to the engine.
+        purpose: why, in a word; not secret.
+
+    """
+
+    principal: str
+    tenant: str | None = None
+    purpose: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.principal, str) or not self.principal:
+            raise ConfigurationError("acting_as needs the name of a principal, such as a user id")
+        for name, value in (("tenant", self.tenant), ("purpose", self.purpose)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"acting_as({name}=) must be a string; use str()")
+
+
+@contextmanager
+def acting_as(
+    principal: str, *, tenant: str | None = None, purpose: str | None = None
+) -> Iterator[Acting]:
+    """Read and write on somebody's behalf, within a `with` block.
+
+    Blocks nest, and the innermost counts; it inherits the tenant of the block around it unless it
+    names one. Each thread and each asyncio task has its own.
+
+    Args:
+        principal: who asks, as the audit log shall name them; not secret.
+        tenant: whose keys are used; None keeps the tenant of the block around, or the engine's.
+        purpose: why, in a word such as "treatment"; not secret.
+
+    Raises:
+        ConfigurationError: an argument is not a string, or the principal is empty.
+
+    Example:
+        >>> with acting_as("dr-jones", purpose="treatment") as acting:
+        ...     acting.principal
+        'dr-jones'
+
+    """
+    outer = _acting.get()
+    if tenant is None and outer is not None:
+        tenant = outer.tenant
+    acting = Acting(principal, tenant, purpose)
+    token = _acting.set(acting)
+    try:
+        yield acting
+    finally:
+        _acting.reset(token)
+
+
+def current() -> Acting | None:
+    """Return who acts in this thread or task, or None outside `acting_as`."""
+    return _acting.get()

@@ -1,0 +1,100 @@
+"""The execution context: says which tenant each execution is for, and has its keys loaded.
+
+SQLAlchemy makes one context per execution. It is the only object that knows the compiled statement
+before its parameters are bound and lives until the last row is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from vaultdb.orm.key_loading import keysets_of, load_keys
+from vaultdb.orm.runtime import runtime_of
+from vaultdb.orm.scope import tenant_for
+from vaultdb.orm.tenant import tenant_in_use
+
+
+class EncryptionContext:
+    """Mixin for a dialect's execution context."""
+
+    _tenant: str | None = None
+
+    @classmethod
+    def _init_compiled(  # the signature grows with SQLAlchemy's versions
+        cls,
+        dialect: Any,
+        connection: Any,
+        dbapi_connection: Any,
+        execution_options: Any,
+        compiled: Any,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        uses = keysets_of(compiled)
+        tenant = None
+        if uses:
+            runtime = runtime_of(dialect)
+            tenant = tenant_for(connection, runtime)
+            load_keys(runtime.keyring, tenant, uses)
+            tenant_in_use.value = tenant
+        context = super()._init_compiled(  # type: ignore[misc]
+            dialect, connection, dbapi_connection, execution_options, compiled, *args, **kwargs
+        )
+        context._tenant = tenant
+        return context
+
+    def _setup_result_proxy(self) -> Any:
+        tenant = self._tenant
+        if tenant is None:
+            return super()._setup_result_proxy()  # type: ignore[misc]
+        tenant_in_use.value = tenant
+        result = super()._setup_result_proxy()  # type: ignore[misc]
+        if result.returns_rows:
+            result.cursor_strategy = TenantFetch(result.cursor_strategy, tenant)
+        return result
+
+
+class TenantFetch:
+    """A cursor's fetch strategy that says, after each fetch, whose rows are processed next.
+
+    Afterwards, not before: under asyncio the fetch itself may let other tasks run.
+    """
+
+    __slots__ = ("_inner", "_tenant")
+
+    def __init__(self, inner: Any, tenant: str) -> None:
+        self._inner = inner
+        self._tenant = tenant
+
+    def fetchone(self, *args: Any, **kwargs: Any) -> Any:
+        row = self._inner.fetchone(*args, **kwargs)
+        tenant_in_use.value = self._tenant
+        return row
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        rows = self._inner.fetchmany(*args, **kwargs)
+        tenant_in_use.value = self._tenant
+        return rows
+
+    def fetchall(self, *args: Any, **kwargs: Any) -> Any:
+        rows = self._inner.fetchall(*args, **kwargs)
+        tenant_in_use.value = self._tenant
+        return rows
+
+    def yield_per(self, result: Any, *args: Any) -> None:
+        self._inner.yield_per(result, *args)
+        result.cursor_strategy = TenantFetch(result.cursor_strategy, self._tenant)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@cache
+def encrypting(base: type[Any]) -> type[Any]:
+    """Return the execution context class of a dialect with the mixin; the same for the same base."""
+    if issubclass(base, EncryptionContext):
+        return base
+    make: Callable[..., type[Any]] = type
+    return make(f"Encrypting{base.__name__}", (EncryptionContext, base), {})

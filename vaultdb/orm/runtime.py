@@ -1,0 +1,93 @@
+"""What vaultdb hangs on an engine's dialect: the keyring and the tenant, never a module global."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from vaultdb.errors import NotPrepared
+from vaultdb.orm.tenant import tenant_in_use
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+    from vaultdb.keys.keyring import Keyring
+
+ATTRIBUTE = "vaultdb_runtime"
+
+
+class Runtime:
+    """The keyring of an engine, made at first use, and the tenant that applies by default.
+
+    Args:
+        keyring: a keyring that the caller owns and closes, or a function that makes one; what the
+            function makes is closed with the engine and made again when the engine is used again.
+        default_tenant: the tenant outside of `acting_as(tenant=)`; "" where there are no tenants.
+
+    """
+
+    def __init__(self, keyring: Keyring | Callable[[], Keyring], default_tenant: str = "") -> None:
+        self.default_tenant = default_tenant
+        self._lock = threading.Lock()
+        self._make: Callable[[], Keyring] | None = None
+        self._keyring: Keyring | None = None
+        if callable(keyring):
+            self._make = keyring
+        else:
+            self._keyring = keyring
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring; the first use makes it."""
+        ready = self._keyring
+        return ready if ready is not None else self._make_keyring()
+
+    def tenant_now(self) -> str:
+        """Return the tenant of the statement whose values are being processed in this thread."""
+        tenant = tenant_in_use.value
+        return self.default_tenant if tenant is None else tenant
+
+    def close(self) -> None:
+        """Close the keyring that this runtime made; it makes another when used again."""
+        with self._lock:
+            if self._make is None:
+                return
+            keyring, self._keyring = self._keyring, None
+        if keyring is not None:
+            keyring.close()
+
+    def _make_keyring(self) -> Keyring:
+        with self._lock:
+            if self._keyring is None:
+                assert self._make is not None
+                self._keyring = self._make()
+            return self._keyring
+
+    def __repr__(self) -> str:
+        return f"<Runtime tenant={self.default_tenant!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a runtime holds a keyring and cannot be pickled or copied")
+
+
+def runtime_of(dialect: Dialect) -> Runtime:
+    """Return the runtime of the engine that this dialect belongs to.
+
+    Raises:
+        NotPrepared: vaultdb did not create the engine, and was not told about it.
+
+    """
+    runtime: Any = getattr(dialect, ATTRIBUTE, None)
+    if runtime is None:
+        raise NotPrepared(
+            "this engine was not prepared for encrypted columns: make it with "
+            "vaultdb.create_engine(), or call vaultdb.install(engine) once after making it"
+        )
+    assert isinstance(runtime, Runtime)
+    return runtime
+
+
+def find_runtime(dialect: Dialect) -> Runtime | None:
+    """Return the runtime of the dialect, or None when its engine is not prepared."""
+    return getattr(dialect, ATTRIBUTE, None)

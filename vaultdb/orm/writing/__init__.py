@@ -1,0 +1,7 @@
+"""The write interceptor: encrypts the parameters of INSERT and UPDATE for the rows they go to."""
+
+from __future__ import annotations
+
+from vaultdb.orm.writing.interceptor import intercept_writes
+
+__all__ = ["intercept_writes"]

@@ -1,0 +1,91 @@
+"""Encrypting the rows of one statement: the value path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vaultdb.crypto.nonce import nonce_tails
+from vaultdb.crypto.row_binding import COLUMN_ONLY
+from vaultdb.errors import StatementRefused, ValueRefused
+from vaultdb.orm.ciphertext import Ciphertext
+from vaultdb.orm.companion import companion_value
+from vaultdb.orm.writing.values import is_expression
+
+if TYPE_CHECKING:
+    from vaultdb.orm.writing.keys import Bindings
+    from vaultdb.orm.writing.table import EncryptedColumn
+    from vaultdb.orm.writing.write import Row, Write
+
+
+def encrypt_rows(
+    write: Write,
+    rows: Sequence[Row],
+    columns: Sequence[EncryptedColumn],
+    bindings: Bindings,
+) -> None:
+    """Replace the values of these columns by ciphertexts, and fill their companions.
+
+    Tenant and DEK are looked up once, nonce tails drawn once for all values of the statement.
+
+    Args:
+        write: the statement.
+        rows: rows that have a value, or None, for each column.
+        columns: the columns that are written.
+        bindings: the row bindings of the rows, for each way that the columns are bound.
+
+    Raises:
+        ValueRefused: a value does not fit its column.
+        KeyMissing, KeyUnavailable, KeyDenied: there is no key to encrypt with.
+
+    """
+    tails = iter(nonce_tails(len(rows) * len(columns)))
+    for column in columns:
+        _check_tenant(write, rows, column)
+        if column.companion is not None:
+            _fill_companion(write, rows, column)
+        key = column.key
+        encode = column.type.encode
+        encrypt = write.runtime.keyring.active(write.tenant, column.type.keyset).encrypt
+        identity = column.identity
+        bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
+        for row, binding in zip(rows, bound, strict=True):
+            value = row[key]
+            if value is not None:
+                row[key] = Ciphertext(encrypt(identity, encode(value), binding, next(tails)))
+
+
+def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> None:
+    """Refuse SQL as the value of an encrypted column: the server cannot encrypt."""
+    for column in columns:
+        key = column.key
+        for row in rows:
+            if is_expression(row[key]):
+                raise StatementRefused(
+                    f"{column.column} is encrypted and can only be set to a plain value, not to SQL: "
+                    "read the value first and set it"
+                )
+
+
+def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:
+    assert column.companion is not None
+    key, index_key = column.key, column.companion.key
+    if all(row[key] is None for row in rows):
+        keys: Sequence[Any] = ()
+    else:
+        keys = write.runtime.keyring.index_keys(write.tenant, column.type.keyset)
+    for row in rows:
+        value = row[key]
+        row[index_key] = None if value is None else companion_value(column.column, value, keys)
+
+
+def _check_tenant(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:
+    if column.tenant_column is None:
+        return
+    key = column.tenant_column.key
+    for row in rows:
+        if key in row and str(row[key]) != write.tenant:
+            raise ValueRefused(
+                f"{column.tenant_column} names another tenant than acting_as(tenant=...) or the "
+                "engine: write each row as its own tenant"
+            )

@@ -1,0 +1,136 @@
+"""What the interceptor has to know about a table, found once and kept on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Table
+
+from vaultdb.errors import ConfigurationError
+from vaultdb.keys.wrapped_key import Purpose
+from vaultdb.orm.companion import companion_of
+from vaultdb.orm.row_key import row_key_of
+from vaultdb.orm.types import Encrypted
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column
+
+    from vaultdb.crypto.associated_data import ColumnIdentity
+    from vaultdb.orm.key_loading import KeysetUse
+    from vaultdb.orm.row_key import RowKey
+
+_INFO_KEY = "vaultdb.writing"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncryptedColumn:
+    """A column whose values are encrypted."""
+
+    column: Column[Any]
+    key: str
+    type: Encrypted[Any]
+    identity: ColumnIdentity
+    row_key: RowKey | None
+    """None with `bind="column"`"""
+    companion: Column[Any] | None
+    """where the blind index value goes"""
+    tenant_column: Column[Any] | None
+    """where the row says whose it is"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncryptedTable:
+    """A table with encrypted columns."""
+
+    table: Table
+    columns: dict[str, EncryptedColumn]
+    companions: dict[str, EncryptedColumn]
+    key_columns: tuple[Column[Any], ...]
+    """of all row keys together, in declared order"""
+    keyset_uses: tuple[KeysetUse, ...]
+
+    @property
+    def bound(self) -> list[EncryptedColumn]:
+        """The columns whose values are bound to their row."""
+        return [column for column in self.columns.values() if column.row_key is not None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What was found, and for which shape of which table: columns can be added, `info` copied."""
+
+    table: Table
+    width: int
+    found: EncryptedTable | None
+
+    def holds_for(self, table: Table) -> bool:
+        return self.table is table and self.width == len(table.c)
+
+
+def encrypted_table(table: Any) -> EncryptedTable | None:
+    """Return what is known about the table, or None when no column of it is encrypted.
+
+    Raises:
+        ConfigurationError: its encrypted columns cannot be bound to the table's key.
+
+    """
+    if not isinstance(table, Table):
+        return None
+    known: _Known | None = table.info.get(_INFO_KEY)
+    if known is not None and known.holds_for(table):
+        return known.found
+    found = _look_at(table)
+    table.info[_INFO_KEY] = _Known(table, len(table.c), found)
+    return found
+
+
+def is_encrypted(column: Any) -> bool:
+    """Return whether an element's type is encrypted."""
+    return isinstance(getattr(column, "type", None), Encrypted)
+
+
+def _look_at(table: Table) -> EncryptedTable | None:
+    columns = {c.key: _encrypted_column(table, c) for c in table.c if is_encrypted(c)}
+    if not columns:
+        return None
+    in_keys = {
+        key for column in columns.values() if column.row_key for key in column.row_key.columns
+    }
+    uses: list[KeysetUse] = []
+    for column in columns.values():
+        uses.append((column.type.keyset, Purpose.DATA))
+        if column.companion is not None:
+            uses.append((column.type.keyset, Purpose.INDEX))
+    return EncryptedTable(
+        table=table,
+        columns=columns,
+        companions={c.companion.key: c for c in columns.values() if c.companion is not None},
+        key_columns=tuple(column for column in table.c if column in in_keys),
+        keyset_uses=tuple(dict.fromkeys(uses)),
+    )
+
+
+def _encrypted_column(table: Table, column: Column[Any]) -> EncryptedColumn:
+    type_ = column.type
+    assert isinstance(type_, Encrypted)
+    return EncryptedColumn(
+        column=column,
+        key=column.key,
+        type=type_,
+        identity=type_.identity,
+        row_key=None if type_.bind == "column" else row_key_of(table, type_.bind),
+        companion=companion_of(column),
+        tenant_column=_tenant_column(table, type_),
+    )
+
+
+def _tenant_column(table: Table, type_: Encrypted[Any]) -> Column[Any] | None:
+    if type_.tenant_column is None:
+        return None
+    column = table.columns.get(type_.tenant_column)
+    if column is None:
+        raise ConfigurationError(
+            f"tenant_column= names {type_.tenant_column!r}, which is no column of {table.fullname}"
+        )
+    return column
