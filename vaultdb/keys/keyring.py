@@ -125,6 +125,11 @@ class Keyring:
         """
         return self._settle(KeyScope(tenant, keyset, Purpose.INDEX), Ring.every)
 
+    def is_warm(self, scopes: Iterable[KeyScope]) -> bool:
+        """Return whether `load` would return at once, so that an event loop may call it."""
+        now = self._clock()
+        return all(self._is_warm(scope, now) for scope in scopes)
+
     def load(self, scopes: Iterable[KeyScope]) -> None:
         """Have all live DEKs of these scopes cached: one query, one unwrap per 100 keys, or none.
 

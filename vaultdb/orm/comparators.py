@@ -80,6 +80,10 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         return IndexMatch(companion, _parameter(operand, type_, self._refuse), negated=negated)
 
     def _joined(self, op: Any, other: ColumnElement[Any]) -> ColumnElement[bool]:
+        if hash(other) == hash(self.expr):
+            # The same column: SQLAlchemy looks columns up in dicts, where == settles equal hashes.
+            same: ColumnElement[bool] = super().operate(op, other)
+            return same
         theirs: Any = bare(other).type
         if not isinstance(theirs, type(self._type)):
             self._refuse("with a column or expression that is not encrypted")
