@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from vaultdb.crypto.derive import key_id as key_id_of
-from vaultdb.errors import KeyDenied, KeyringError, KeyUnavailable
+from vaultdb.errors import KeyDenied, KeyringError, KeyUnavailable, VaultDBError
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
@@ -47,6 +47,8 @@ def _unwrap_chunk(provider: KeyProvider, rows: Sequence[WrappedKey]) -> Unwrappe
         deks = provider.unwrap([(row.wrapped, row.context()) for row in rows])
     except KeyringError as error:
         return dict.fromkeys((row.key_id for row in rows), Fault.of(error))
+    except VaultDBError:
+        raise  # a setting that cannot work is no outage
     except Exception as error:  # noqa: BLE001 - a provider from an entry point may raise anything
         # Only the class: the text of a foreign exception may quote the plaintext DEKs.
         text = f"the key provider {provider.name!r} failed with {type(error).__name__}"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from vaultdb.errors import KeyringError
-from vaultdb.vault.providers.wrapping import KEK_SIZE, unwrap, wrap
+from vaultdb.vault.providers.wrapping import KEK_SIZE, rewrap_each, unwrap_each, wrap
 
 
 class MemoryProvider:
@@ -25,11 +25,11 @@ class MemoryProvider:
 
     def unwrap(self, keys: Sequence[tuple[str, bytes]]) -> list[bytes | KeyringError]:
         """Unwrap pairs of wrapped text and context."""
-        return [self._unwrap(wrapped, context) for wrapped, context in keys]
+        return unwrap_each(self._keks, keys)
 
     def rewrap(self, keys: Sequence[tuple[str, bytes]]) -> list[tuple[str, int] | KeyringError]:
         """Wrap DEKs under the newest KEK."""
-        return [self._rewrap(wrapped, context) for wrapped, context in keys]
+        return rewrap_each(self._keks, keys)
 
     def rotate(self) -> int:
         """Make a new version of the KEK."""
@@ -49,16 +49,3 @@ class MemoryProvider:
 
     def __repr__(self) -> str:
         return f"<MemoryProvider kek version {self.latest_version()}>"
-
-    def _unwrap(self, wrapped: str, context: bytes) -> bytes | KeyringError:
-        try:
-            return unwrap(self._keks, wrapped, context)
-        except KeyringError as error:
-            return error
-
-    def _rewrap(self, wrapped: str, context: bytes) -> tuple[str, int] | KeyringError:
-        dek = self._unwrap(wrapped, context)
-        if isinstance(dek, KeyringError):
-            return dek
-        version = self.latest_version()
-        return wrap(self._keks[version], version, context, dek), version

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vaultdb.errors import KeyDenied
+from vaultdb.errors import KeyDenied, KeyringError
 
 KEK_SIZE = 32
 """Bytes in a KEK: AES-256."""
@@ -46,3 +46,27 @@ def unwrap(keks: Mapping[int, bytes], wrapped: str, context: bytes) -> bytes:
     except (KeyError, ValueError, binascii.Error, InvalidTag):
         pass
     raise KeyDenied("the wrapped data key does not unwrap under this key-encryption key")
+
+
+def unwrap_each(
+    keks: Mapping[int, bytes], keys: Sequence[tuple[str, bytes]]
+) -> list[bytes | KeyringError]:
+    """Unwrap pairs of wrapped text and context; an error takes the place of its item."""
+    results: list[bytes | KeyringError] = []
+    for wrapped, context in keys:
+        try:
+            results.append(unwrap(keks, wrapped, context))
+        except KeyringError as error:
+            results.append(error)
+    return results
+
+
+def rewrap_each(
+    keks: Mapping[int, bytes], keys: Sequence[tuple[str, bytes]]
+) -> list[tuple[str, int] | KeyringError]:
+    """Wrap DEKs under the newest KEK; an error takes the place of its item."""
+    newest = max(keks)
+    return [
+        dek if isinstance(dek, KeyringError) else (wrap(keks[newest], newest, context, dek), newest)
+        for dek, (_, context) in zip(unwrap_each(keks, keys), keys, strict=True)
+    ]

@@ -1,0 +1,116 @@
+"""What hvac sends its requests through: our session, our deadline, our errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import hvac
+import requests
+from hvac.adapters import JSONAdapter, RawAdapter
+
+from vaultdb.errors import VaultError, VaultRejected, VaultUnavailable
+from vaultdb.vault.answers import RateLimited, error_of, error_of_failure
+from vaultdb.vault.breaker import Breaker
+from vaultdb.vault.deadline import time_left
+from vaultdb.vault.endpoint import Endpoint
+
+CONNECT_SHARE = 0.3
+"""Of the whole timeout, for a TCP connection and again for a TLS handshake."""
+ANSWER_SHARE = 0.45
+"""Of the whole timeout, for one answer: leaves room for a second try on a new connection."""
+
+
+class VaultAdapter(JSONAdapter):  # type: ignore[misc]  # hvac has no types
+    """Sends one request and returns its JSON, or raises an error that has no context.
+
+    hvac's own errors quote the body of the answer, which may hold plaintext DEKs; its handling of
+    statuses is never reached.
+    """
+
+    endpoint: Endpoint
+    breaker: Breaker
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        raise_exception: bool = True,  # noqa: ARG002 - hvac's; an error is always raised
+        **kwargs: Any,
+    ) -> Any:
+        """Send a request within the deadline; raise `VaultError` unless it is a success."""
+        self.breaker.check()
+        outcome = self._exchange(method, url, headers, kwargs)
+        if isinstance(outcome, VaultError):
+            # Not in an `except` block: the context would carry the request with its token.
+            raise outcome
+        return outcome
+
+    def _exchange(
+        self, method: str, url: str, headers: dict[str, str] | None, kwargs: dict[str, Any]
+    ) -> Any:
+        path = url.strip("/").removeprefix("v1/").partition("?")[0]
+        total = self.endpoint.timeout
+        left = time_left(total)
+        kwargs["timeout"] = (min(left, total * CONNECT_SHARE), min(left, total * ANSWER_SHARE))
+        try:
+            response = RawAdapter.request(
+                self, method, url, headers=headers, raise_exception=False, **kwargs
+            )
+        except (requests.RequestException, OSError) as failure:
+            error: VaultError | None = error_of_failure(failure, self.endpoint.addr)
+        else:
+            error = error_of(response, path)
+        self._note(error)
+        return error if error is not None else _content(response, path)
+
+    def _note(self, error: VaultError | None) -> None:
+        if isinstance(error, RateLimited):
+            self.breaker.succeeded()
+            self.breaker.pause(error.retry_after or 0.0)
+        elif isinstance(error, VaultUnavailable):
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+
+
+def _content(response: requests.Response, path: str) -> Any:
+    if response.status_code != HTTPStatus.OK:
+        return response  # 204 and its kind: hvac expects the response itself
+    try:
+        return response.json()
+    except ValueError:
+        return VaultRejected(f"{path}: the answer is not Vault's; check vault.addr")
+
+
+def new_hvac(
+    endpoint: Endpoint, session: requests.Session, breaker: Breaker, token: str = ""
+) -> hvac.Client:
+    """Make an hvac client over our session.
+
+    Args:
+        endpoint: the server.
+        session: its connections.
+        breaker: shared by all clients of the server.
+        token: secret; empty for calls without one. Given in any case, or hvac would look for one
+            in `VAULT_TOKEN` and `~/.vault-token`.
+
+    """
+
+    def adapter(**kwargs: Any) -> VaultAdapter:
+        made = VaultAdapter(**kwargs)
+        made.endpoint = endpoint
+        made.breaker = breaker
+        return made
+
+    return hvac.Client(
+        url=endpoint.addr,
+        token=token,
+        cert=(),  # given, or hvac reads VAULT_CLIENT_CERT; the TLS context has the certificate
+        verify=True,  # given, or hvac reads VAULT_CACERT
+        session=session,
+        allow_redirects=False,  # a redirection would take the token elsewhere
+        namespace=endpoint.namespace or "",
+        adapter=adapter,
+    )

@@ -1,0 +1,153 @@
+"""From an answer, or the lack of one, to an error of our own.
+
+Nothing that a server sent and nothing that was sent to it gets into an error: a batch answer of
+Vault carries plaintext DEKs in the body of a 400, and the exceptions of requests carry the request
+with its token. Refusals are recognised by fixed phrases, and only our words for them are shown.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Final
+
+import requests
+
+from vaultdb.errors import (
+    VaultDenied,
+    VaultError,
+    VaultRejected,
+    VaultUnavailable,
+    VaultUntrusted,
+)
+
+REASONS: Final = (
+    ("message authentication failed", "the wrapped key was altered or belongs to another context"),
+    ("invalid ciphertext", "the wrapped key is malformed or newer than this server's key"),
+    ("too old", "the key's version is below min_decryption_version"),
+    ("missing 'context'", "the key is derived and no context was given"),
+    ("encryption key not found", "there is no such key; check vault.kek"),
+    ("soft-deleted", "the key is soft-deleted"),
+    ("high complexity", "the request has too many items"),
+    ("no handler for route", "nothing is mounted there; check the mount's name"),
+    ("invalid role or secret id", "wrong role id or secret id, or the secret id is used up"),
+    ("invalid role_id", "wrong role id"),
+    ("invalid secret id", "wrong secret id, or it is used up or expired"),
+    ("role could not be found", "there is no such role; check vault.role"),
+    ("could not be found", "there is no such role; check vault.role"),
+    ("wrapping token is not valid", "the wrapping token was used before, or has expired"),
+    ("no chain matching", "no role accepts this client certificate"),
+    ("client certificate must be supplied", "no client certificate was sent"),
+    ("token is expired", "the JWT has expired"),
+    ("error verifying token", "the JWT's signature or claims are not accepted"),
+    ("error validating token", "the JWT's signature or claims are not accepted"),
+    ("error validating claims", "the JWT's claims are not accepted by the role"),
+    ("upsert", "there is no such key; check vault.kek"),
+    ("vault is sealed", "it is sealed"),
+    ("permission denied", "permission denied"),
+)
+"""Phrases of Vault and OpenBao, and what is said instead; the first match counts."""
+
+
+class Forbidden(VaultDenied):
+    """403: a bad token and a missing permission look the same until `lookup-self` is asked."""
+
+
+class RateLimited(VaultUnavailable):
+    """429: not an outage; nothing was done.
+
+    Args:
+        message: for the reader.
+        retry_after: seconds that the server asked for, None when it did not say.
+
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def error_of(response: requests.Response, what: str) -> VaultError | None:
+    """Return the error that an answer stands for, None when it is a success.
+
+    Args:
+        response: the answer; its body is looked at for known phrases only.
+        what: the path that was called.
+
+    """
+    status = response.status_code
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    reason = _reason(response)
+    text = f"{what}: vault answered {status}" + (f", {reason}" if reason else "")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited(text, _seconds(response.headers.get("Retry-After")))
+    if status == HTTPStatus.FORBIDDEN:
+        return Forbidden(text)
+    if status < HTTPStatus.BAD_REQUEST:
+        return VaultUnavailable(f"{text}, a redirection; set vault.addr to the active server")
+    # 412 and 472/473: a standby that has not caught up, or cannot serve this.
+    waits = status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.PRECONDITION_FAILED, 472, 473}
+    if waits or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return VaultUnavailable(text)
+    return VaultRejected(text)
+
+
+def error_of_failure(failure: Exception, addr: str) -> VaultError:
+    """Return the error for a call that got no answer; nothing of the failure is kept."""
+    for cause in _causes(failure):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return VaultUntrusted(
+                f"the certificate of {addr} is not trusted ({cause.verify_message}); "
+                "check vault.ca_cert and the host name in vault.addr"
+            )
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            if "CERTIFICATE" in cause.reason or "UNKNOWN_CA" in cause.reason:
+                return VaultDenied(
+                    f"{addr} did not accept the client certificate; check vault.client_cert"
+                )
+            if cause.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+                return VaultUntrusted(f"{addr} does not speak TLS; check vault.addr")
+    if isinstance(failure, requests.Timeout | TimeoutError):
+        return VaultUnavailable(f"{addr} did not answer in time")
+    for cause in _causes(failure):
+        if isinstance(cause, TimeoutError):
+            return VaultUnavailable(f"{addr} did not answer in time")
+    return VaultUnavailable(f"{addr} cannot be reached; check vault.addr and that it runs")
+
+
+def known_reason(text: str) -> str:
+    """Return our words for a server's text, empty when it is not one we know."""
+    lowered = text.lower()
+    return next((ours for theirs, ours in REASONS if theirs in lowered), "")
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        body: Any = response.json()
+    except ValueError:
+        return ""
+    errors = body.get("errors") if isinstance(body, dict) else None
+    return known_reason(" ".join(map(str, errors))) if isinstance(errors, list) else ""
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read a Retry-After in seconds; a date is not understood and counts as unsaid."""
+    try:
+        return max(0.0, float(header)) if header is not None else None
+    except ValueError:
+        return None
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    """Walk what requests and urllib3 wrap each other's errors in."""
+    waiting: list[Any] = [failure]
+    seen: set[int] = set()
+    while waiting:
+        error = waiting.pop()
+        if not isinstance(error, BaseException) or id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        waiting += [*error.args, getattr(error, "reason", None), error.__cause__, error.__context__]
