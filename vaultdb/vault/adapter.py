@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import hvac
 import requests
-from hvac.adapters import JSONAdapter, RawAdapter
+from hvac.adapters import RawAdapter
 
 from vaultdb.errors import VaultError, VaultRejected, VaultUnavailable
 from vaultdb.vault.answers import RateLimited, error_of, error_of_failure
@@ -21,7 +22,7 @@ ANSWER_SHARE = 0.45
 """Of the whole timeout, for one answer: leaves room for a second try on a new connection."""
 
 
-class VaultAdapter(JSONAdapter):  # type: ignore[misc]  # hvac has no types
+class VaultAdapter(RawAdapter):  # type: ignore[misc]  # hvac has no types
     """Sends one request and returns its JSON, or raises an error that has no context.
 
     hvac's own errors quote the body of the answer, which may hold plaintext DEKs; its handling of
@@ -35,7 +36,7 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc]  # hvac has no types
         self,
         method: str,
         url: str,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         raise_exception: bool = True,  # noqa: ARG002 - hvac's; an error is always raised
         **kwargs: Any,
     ) -> Any:
@@ -48,28 +49,28 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc]  # hvac has no types
         return outcome
 
     def _exchange(
-        self, method: str, url: str, headers: dict[str, str] | None, kwargs: dict[str, Any]
+        self, method: str, url: str, headers: Mapping[str, str] | None, kwargs: dict[str, Any]
     ) -> Any:
         path = url.strip("/").removeprefix("v1/").partition("?")[0]
         total = self.endpoint.timeout
         left = time_left(total)
         kwargs["timeout"] = (min(left, total * CONNECT_SHARE), min(left, total * ANSWER_SHARE))
         try:
-            response = RawAdapter.request(
-                self, method, url, headers=headers, raise_exception=False, **kwargs
+            response = super().request(
+                method, url, headers=dict(headers or {}), raise_exception=False, **kwargs
             )
         except (requests.RequestException, OSError) as failure:
-            error: VaultError | None = error_of_failure(failure, self.endpoint.addr)
+            outcome: Any = error_of_failure(failure, self.endpoint.addr)
         else:
-            error = error_of(response, path)
-        self._note(error)
-        return error if error is not None else _content(response, path)
+            outcome = error_of(response, path) or _content(response, path)
+        self._note(outcome)
+        return outcome
 
-    def _note(self, error: VaultError | None) -> None:
-        if isinstance(error, RateLimited):
+    def _note(self, outcome: object) -> None:
+        if isinstance(outcome, RateLimited):
             self.breaker.succeeded()
-            self.breaker.pause(error.retry_after or 0.0)
-        elif isinstance(error, VaultUnavailable):
+            self.breaker.pause(outcome.retry_after or 0.0)
+        elif isinstance(outcome, VaultUnavailable):
             self.breaker.failed()
         else:
             self.breaker.succeeded()
@@ -97,20 +98,18 @@ def new_hvac(
             in `VAULT_TOKEN` and `~/.vault-token`.
 
     """
-
-    def adapter(**kwargs: Any) -> VaultAdapter:
-        made = VaultAdapter(**kwargs)
-        made.endpoint = endpoint
-        made.breaker = breaker
-        return made
-
-    return hvac.Client(
+    vault = hvac.Client(
         url=endpoint.addr,
         token=token,
-        cert=(),  # given, or hvac reads VAULT_CLIENT_CERT; the TLS context has the certificate
         verify=True,  # given, or hvac reads VAULT_CACERT
         session=session,
         allow_redirects=False,  # a redirection would take the token elsewhere
         namespace=endpoint.namespace or "",
-        adapter=adapter,
+        adapter=VaultAdapter,
     )
+    # hvac may have read VAULT_CLIENT_CERT; ours, if any, is in the session's TLS context.
+    adapter = vault.adapter
+    assert isinstance(adapter, VaultAdapter)
+    adapter.endpoint = endpoint
+    adapter.breaker = breaker
+    return vault

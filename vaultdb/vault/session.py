@@ -25,8 +25,8 @@ class PinnedAdapter(HTTPAdapter):
         """Use our TLS context for the pool."""
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
-    def cert_verify(self, conn: Any, *_: Any) -> None:
-        """Add no other authority to the context."""
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        """Add no other authority and no certificate to the context."""
         conn.cert_reqs = "CERT_REQUIRED"
 
     def build_connection_pool_key_attributes(

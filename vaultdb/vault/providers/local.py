@@ -81,8 +81,7 @@ class LocalProvider:
         return f"<LocalProvider {self._file}>"
 
     def _read(self) -> dict[int, bytes]:
-        problem = ""
-        text = b""
+        problem, mode, text = "", 0, b""
         try:
             with self._file.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
