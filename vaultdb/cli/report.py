@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from vaultdb.errors import VaultDBError
@@ -76,3 +77,15 @@ def print_json(value: Any) -> None:
 def plural(count: int, noun: str) -> str:
     """Return "1 key" or "2 keys", with thousands set apart."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
+    """Print rows under titles, or ``nothing`` when there are none."""
+    if not rows:
+        print(nothing)
+        return
+    texts = [titles, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(titles))]
+    for row in texts:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,167 @@
+"""``vaultdb keys``: the data keys, which are never shown, only counted and named."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaultdb.cli.opening import key_store, key_table, open_provider
+from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.progress import progress_bar
+from vaultdb.cli.report import FAILURE, plural, print_json, print_table
+from vaultdb.jobs.keys import create, summarise
+from vaultdb.jobs.verify import verify as verify_keys
+from vaultdb.keys.wrapped_key import KeyScope, Purpose
+
+if TYPE_CHECKING:
+    from vaultdb.keys.wrapped_key import WrappedKey
+
+app = typer.Typer(help="List, create and verify data keys.", no_args_is_help=True)
+
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", help="Tenant; default: the one of the settings.")
+]
+Keyset = Annotated[str, typer.Option("--keyset", help="Keyset that columns name.")]
+
+
+class Purposes(StrEnum):
+    """What ``--purpose`` takes."""
+
+    DATA = "data"
+    INDEX = "index"
+    BOTH = "both"
+
+    def all(self) -> tuple[Purpose, ...]:
+        """Return the purposes to create a key for."""
+        return tuple(Purpose) if self is Purposes.BOTH else (Purpose(self.value),)
+
+
+@app.command("list")
+def list_keys(context: typer.Context, as_json: Json = False) -> None:
+    """List every data key: whose it is, its version, its state, the KEK's version."""
+    settings = options_of(context).settings()
+    with key_store(settings) as store:
+        keys = store.all(settings.realm)
+    if as_json:
+        print_json([_as_json(key) for key in keys])
+    else:
+        rows = [
+            (
+                key.scope.tenant or "-",
+                key.scope.keyset,
+                key.scope.purpose,
+                key.version,
+                key.state,
+                key.kek_version,
+                key.key_id.hex(),
+            )
+            for key in keys
+        ]
+        titles = ("tenant", "keyset", "purpose", "version", "state", "kek", "key id")
+        print_table(titles, rows, nothing="there are no data keys; run: vaultdb keys create")
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show per tenant, keyset and purpose which version is active and what remains to be done."""
+    settings = options_of(context).settings()
+    with open_provider(settings) as provider:
+        latest = provider.latest_version()
+    with key_store(settings) as store:
+        scopes = summarise(store.all(settings.realm), latest)
+        survey = key_table(store, settings).survey(latest)
+    if as_json:
+        print_json({"kek_version": latest, "scopes": scopes, "unverified": survey.unverified})
+        return
+    print(f"the KEK is at version {latest}, {plural(survey.keys, 'data key')}")
+    if survey.stale:
+        print(f"{plural(survey.stale, 'key')} under an older KEK; run: vaultdb rotate")
+    if survey.unverified:
+        print(f"{plural(survey.unverified, 'key')} not verified; run: vaultdb keys verify")
+    titles = ("tenant", "keyset", "purpose", "active version", "versions", "oldest kek")
+    rows = [
+        (s["tenant"] or "-", s["keyset"], s["purpose"], s["active"], s["versions"], s["oldest_kek"])
+        for s in scopes
+    ]
+    print_table(titles, rows, nothing="there are no data keys; run: vaultdb keys create")
+
+
+@app.command("create")
+def create_keys(  # noqa: PLR0917  typer passes them by name
+    context: typer.Context,
+    tenant: Tenant = None,
+    keyset: Keyset = "default",
+    purpose: Annotated[
+        Purposes, typer.Option("--purpose", help="For values, for blind indexes, or both.")
+    ] = Purposes.BOTH,
+    new_version: Annotated[
+        bool, typer.Option("--new-version", help="Add a version although there is one.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Create the data keys of a tenant and keyset, as the key officer; keys that exist stay."""
+    settings = options_of(context).settings("officer")
+    owner = settings.tenant if tenant is None else tenant
+    scopes = [KeyScope(owner, keyset, each) for each in purpose.all()]
+    with open_provider(settings) as provider, key_store(settings) as store:
+        provider.check()
+        results = [
+            create(provider, store, settings.realm, scope, new_version=new_version)
+            for scope in scopes
+        ]
+    if as_json:
+        print_json([{**_as_json(key), "created": created} for key, created in results])
+        return
+    for key, created in results:
+        word = "created" if created else "exists already:"
+        print(
+            f"{word} {key.scope.purpose} key of tenant {owner or '-'}, keyset {keyset},"
+            f" version {key.version}, id {key.key_id.hex()}"
+        )
+
+
+@app.command()
+def verify(context: typer.Context, as_json: Json = False) -> None:
+    """Open every rewrapped key once, then drop its previous wrapping.
+
+    Opens with the Vault login of [role.reencryptor], which may decrypt and nothing else, and
+    changes the table with the database login of [role.rotator].
+    """
+    options = options_of(context)
+    opening, changing = options.settings("reencryptor"), options.settings("rotator")
+    with open_provider(opening) as provider, key_store(changing) as store:
+        provider.check()
+        table = key_table(store, changing)
+        waiting = table.survey(0).unverified
+        with progress_bar("verifying", waiting, hidden=as_json) as progress:
+            found = verify_keys(provider, table, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "verified": found.verified,
+                "taken_back": found.taken_back,
+                "broken": found.broken,
+            }
+        )
+    else:
+        print(f"verified {plural(found.verified, 'data key')}")
+        for key_id in found.taken_back:
+            print(f"key {key_id}: the new wrapping did not open, the previous one is back")
+        for key_id in found.broken:
+            print(f"key {key_id}: no wrapping opens; restore vaultdb.data_key from a backup")
+    if found.taken_back or found.broken:
+        raise typer.Exit(FAILURE)
+
+
+def _as_json(key: WrappedKey) -> dict[str, object]:
+    return {
+        "key_id": key.key_id.hex(),
+        "tenant": key.scope.tenant,
+        "keyset": key.scope.keyset,
+        "purpose": key.scope.purpose,
+        "version": key.version,
+        "state": key.state,
+        "kek_version": key.kek_version,
+    }

@@ -1,0 +1,67 @@
+"""Open what a command needs and close it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vaultdb.db.keystore import PostgresKeyStore
+from vaultdb.db.rewraps import RewrapTable
+from vaultdb.errors import ConfigurationError
+from vaultdb.keys.keyring import Keyring
+from vaultdb.vault.factory import new_provider
+
+if TYPE_CHECKING:
+    from vaultdb.keys.provider import KeyProvider
+    from vaultdb.settings import Settings
+
+
+def provider_of(settings: Settings) -> KeyProvider:
+    """Return the key provider of the settings; close it.
+
+    Raises:
+        ConfigurationError: the keys live in memory, so a command cannot reach them.
+    """
+    if settings.keys == "memory":
+        raise ConfigurationError(
+            'keys = "memory" live in the process that made them; this command needs keys = "vault"'
+            ' or "local"'
+        )
+    return new_provider(settings)
+
+
+@contextmanager
+def open_provider(settings: Settings) -> Iterator[KeyProvider]:
+    """Give the key provider of the settings and close it afterwards."""
+    provider = provider_of(settings)
+    try:
+        yield provider
+    finally:
+        provider.close()
+
+
+@contextmanager
+def key_store(settings: Settings) -> Iterator[PostgresKeyStore]:
+    """Give the key table by the settings' database login."""
+    store = PostgresKeyStore(settings.database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_keyring(settings: Settings) -> Iterator[Keyring]:
+    """Give a keyring of the settings over their key table."""
+    with open_provider(settings) as provider, key_store(settings) as store:
+        keyring = Keyring(realm=settings.realm, provider=provider, store=store)
+        try:
+            yield keyring
+        finally:
+            keyring.close()
+
+
+def key_table(store: PostgresKeyStore, settings: Settings) -> RewrapTable:
+    """Return the key table as the rotator uses it."""
+    return RewrapTable(store, settings.realm)

@@ -1,0 +1,163 @@
+"""Check a set-up from end to end; every finding says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from vaultdb.db import migrations
+from vaultdb.db.connect import new_engine
+from vaultdb.db.failures import plain_failures
+from vaultdb.db.keystore import PostgresKeyStore
+from vaultdb.db.realm import check_realm
+from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError
+from vaultdb.keys.fault import Fault
+from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.unwrapping import unwrap_rows
+from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.settings import Settings
+
+OLDEST_SERVER = 15
+NEWEST_SERVER = 18
+"""Major versions of PostgreSQL that vaultdb is tested with."""
+
+_LOGIN = text("""
+    SELECT session_user::text AS name, r.rolsuper AS is_superuser,
+      pg_catalog.has_table_privilege('vaultdb.data_key', 'INSERT, UPDATE, DELETE, TRUNCATE')
+        OR pg_catalog.has_any_column_privilege('vaultdb.data_key', 'INSERT, UPDATE') AS can_write,
+      pg_catalog.pg_has_role(session_user, c.relowner, 'MEMBER') AS is_owner
+    FROM pg_catalog.pg_roles r, pg_catalog.pg_class c
+    WHERE r.rolname = session_user AND c.oid = 'vaultdb.data_key'::regclass
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+class Doctor:
+    """The checks of one set-up.
+
+    Args:
+        settings: of the role to check for, normally the application's.
+        open_provider: makes the key provider; closed by the checks that use it.
+
+    """
+
+    def __init__(self, settings: Settings, open_provider: Callable[[], KeyProvider]) -> None:
+        self._settings = settings
+        self._open_provider = open_provider
+
+    def examine(self) -> Iterator[Finding]:
+        """Run every check whose groundwork is sound; yield each finding as it is made."""
+        yield (provider := _run("keys", self._provider))
+        yield (database := _run("database", self._database))
+        if not database.ok:
+            return
+        yield _run("transport", self._transport)
+        yield (schema := _run("schema", self._schema))
+        if not schema.ok:
+            return
+        yield (realm := _run("realm", self._realm))
+        yield _run("login", self._login)
+        if provider.ok and realm.ok:
+            yield _run("data keys", self._data_keys)
+
+    def _provider(self) -> str:
+        with closing(self._open_provider()) as provider:
+            provider.check()
+            return f"{provider.name}, the KEK is derived and at version {provider.latest_version()}"
+
+    def _database(self) -> str:
+        with self._connection() as connection:
+            version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10000
+        if not OLDEST_SERVER <= version <= NEWEST_SERVER:
+            raise ConfigurationError(
+                f"PostgreSQL {version} is not supported; use {OLDEST_SERVER} to {NEWEST_SERVER}"
+            )
+        return f"PostgreSQL {version}"
+
+    def _transport(self) -> str:
+        ssl = "SELECT version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"
+        with self._connection() as connection:
+            protocol = connection.scalar(text(ssl))
+            is_socket = connection.scalar(text("SELECT inet_server_addr() IS NULL"))
+        if protocol is None and is_socket:
+            return "a Unix socket"
+        if protocol is None:
+            raise ConfigurationError(
+                "the connection is not encrypted; switch TLS on at the server, and unset"
+                " VAULTDB_ALLOW_INSECURE"
+            )
+        return str(protocol)
+
+    def _schema(self) -> str:
+        with self._connection() as connection:
+            found = migrations.status(connection)
+        if found.pending:
+            raise SchemaError(
+                f"revision {found.current or 'none'}, newest {found.head}; run: vaultdb migrate up"
+            )
+        return f"revision {found.current}"
+
+    def _realm(self) -> str:
+        with self._connection() as connection:
+            check_realm(connection, self._settings.realm)
+        return str(self._settings.realm)
+
+    def _login(self) -> str:
+        with self._connection() as connection:
+            login = connection.execute(_LOGIN).one()
+        if login.is_superuser or login.is_owner:
+            who = "a superuser" if login.is_superuser else "a member of the schema's owner"
+            raise ConfigurationError(
+                f"login {login.name} is {who}; give the application a login that is a member of"
+                " vaultdb_rw only"
+            )
+        if login.can_write and not self._settings.create_keys:
+            raise ConfigurationError(
+                f"login {login.name} may change vaultdb.data_key; give the application a login"
+                " that is a member of vaultdb_rw only"
+            )
+        return f"{login.name}, which cannot change the schema or the keys"
+
+    def _data_keys(self) -> str:
+        settings = self._settings
+        scope = KeyScope(settings.tenant, "default", Purpose.DATA)
+        with closing(PostgresKeyStore(settings.database)) as store:
+            rows = store.by_scopes(settings.realm, [scope])
+        if not rows and settings.create_keys:
+            return "none yet; made at first use, because create_keys is set"
+        if not rows:
+            raise ConfigurationError(
+                f"tenant {settings.tenant or '-'} has no data key in keyset default;"
+                " run: vaultdb keys create"
+            )
+        with closing(self._open_provider()) as provider:
+            opened = unwrap_rows(provider, settings.realm, rows)
+        for fault in opened.values():
+            if isinstance(fault, Fault):
+                raise fault.error()
+        return f"{len(rows)} in keyset default, all open"
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        engine = new_engine(self._settings.database)
+        failures = plain_failures("use the database", unavailable=ConfigurationError)
+        with failures, engine.connect() as connection:
+            yield connection
+
+
+def _run(check: str, examine: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, True, examine())
+    except VaultDBError as error:
+        return Finding(check, False, str(error))
