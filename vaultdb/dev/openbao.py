@@ -119,7 +119,7 @@ class OpenBaoServer:
         return self.process() is None or self.ready()
 
     def _prepare(self, binary: VaultBinary) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.storage is Storage.MEMORY or not self.initialised:
             self.files.initialised.unlink(missing_ok=True)
             # a self-init that did not end poisons the storage: every later start refuses to unseal

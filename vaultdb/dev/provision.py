@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from vaultdb.dev.policies import ROLES, render_policy
 from vaultdb.dev.vault_api import VaultApi
+from vaultdb.vault.policies import Role, render_policy
 
 TRANSIT_MOUNT = "vaultdb-transit"
 KEK = "vaultdb"
@@ -29,13 +29,14 @@ def provision(admin: VaultApi, *, mount: str = TRANSIT_MOUNT, kek: str = KEK) ->
     create_transit(admin, mount=mount, kek=kek)
     if not admin.exists("sys/auth/approle/tune"):
         admin.write("sys/auth/approle", type="approle")
-    for role in ROLES:
+    for role in Role:
         admin.write(
             f"sys/policies/acl/vaultdb-{role}", policy=render_policy(role, mount=mount, kek=kek)
         )
         admin.write(
             f"auth/approle/role/vaultdb-{role}",
             token_policies=[f"vaultdb-{role}"],
+            token_no_default_policy=True,  # the policy says what a token may do with itself
             token_period=TOKEN_PERIOD,
             token_type="service",  # noqa: S106 (a kind of token)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from vaultdb.dev.ports import LOOPBACK
 from vaultdb.dev.provision import KEK, TRANSIT_MOUNT
 from vaultdb.dev.state import DevState, StateFolder
+from vaultdb.vault.policies import Role
 
 DATABASE = "app"
 LOGINS = {
@@ -17,7 +18,7 @@ LOGINS = {
     "officer": "vaultdb_key_officer",
     "rotator": "vaultdb_key_rotator",
 }
-VAULT_ROLES = ("app", "officer", "rotator", "reencryptor")
+VAULT_ROLES = tuple(str(role) for role in Role)
 
 
 def password_name(login: str) -> str:

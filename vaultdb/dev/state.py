@@ -77,11 +77,11 @@ class StateFolder:
 
     def _place_postgres(self, account: Account | None) -> None:
         if may_enter(self.root, account):
-            self.postgres.mkdir(mode=0o711)
+            _make_passable(self.postgres)
             return
         outside = self._outside()
-        outside.mkdir(mode=0o711, parents=True, exist_ok=True)
-        outside.chmod(0o711)
+        _make_passable(outside.parent)
+        _make_passable(outside)
         self.postgres.symlink_to(outside)
 
     def _outside(self) -> Path:
@@ -147,6 +147,12 @@ class StateFolder:
         """Let one command at a time change this stack."""
         with _lock(self.root / "lock"):
             yield
+
+
+def _make_passable(folder: Path) -> None:
+    """Make a folder that others may pass through but not list, whatever the umask is."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
 
 
 @contextlib.contextmanager

@@ -89,7 +89,8 @@ def _attempt(api: VaultApi, operation: str, wrapped: str) -> bool:
     try:
         api.write(path, **data)
     except DevStackError as error:
-        assert " 403 " in str(error), operation
+        if " 403 " not in str(error):
+            raise
         return False
     return True
 
@@ -100,7 +101,7 @@ def _attempt(api: VaultApi, operation: str, wrapped: str) -> bool:
         ("app", {"decrypt"}),
         ("reencryptor", {"decrypt"}),
         ("rotator", {"rewrap"}),
-        ("officer", {"datakey", "decrypt"}),
+        ("officer", {"datakey"}),
     ],
 )
 def test_each_vault_role_may_do_its_work_and_nothing_else(
