@@ -1,3 +1,94 @@
-"""Encryption at rest for SQLAlchemy and PostgreSQL, with keys that stay in Vault."""
+"""Encryption at rest for SQLAlchemy and PostgreSQL, with keys that stay in Vault.
+
+The names here are the public ones, with `vaultdb.testing` for tests of applications. They are
+imported when they are first used: a command that only needs the keys does not pay for the ORM.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vaultdb.engine import create_async_engine, create_engine, install
+    from vaultdb.errors import (
+        ConfigurationError,
+        DecryptionError,
+        KeyDenied,
+        KeyMissing,
+        KeyringError,
+        KeyRollback,
+        KeyUnavailable,
+        NotPrepared,
+        SchemaError,
+        StatementRefused,
+        ValueRefused,
+        VaultDBError,
+        VaultDenied,
+        VaultError,
+        VaultRejected,
+        VaultUnavailable,
+        VaultUntrusted,
+    )
+    from vaultdb.guard.principal import Acting, acting_as
+    from vaultdb.orm.columns import encrypted
+    from vaultdb.orm.indexes import Equality
+    from vaultdb.orm.text_columns import columns
+    from vaultdb.orm.types import Encrypted
+    from vaultdb.settings import Settings
+
+__all__ = [
+    "Acting",
+    "ConfigurationError",
+    "DecryptionError",
+    "Encrypted",
+    "Equality",
+    "KeyDenied",
+    "KeyMissing",
+    "KeyRollback",
+    "KeyUnavailable",
+    "KeyringError",
+    "NotPrepared",
+    "SchemaError",
+    "Settings",
+    "StatementRefused",
+    "ValueRefused",
+    "VaultDBError",
+    "VaultDenied",
+    "VaultError",
+    "VaultRejected",
+    "VaultUnavailable",
+    "VaultUntrusted",
+    "acting_as",
+    "columns",
+    "create_async_engine",
+    "create_engine",
+    "encrypted",
+    "install",
+]
+
+_HOMES = {
+    "Acting": "vaultdb.guard.principal",
+    "Encrypted": "vaultdb.orm.types",
+    "Equality": "vaultdb.orm.indexes",
+    "Settings": "vaultdb.settings",
+    "acting_as": "vaultdb.guard.principal",
+    "columns": "vaultdb.orm.text_columns",
+    "create_async_engine": "vaultdb.engine",
+    "create_engine": "vaultdb.engine",
+    "encrypted": "vaultdb.orm.columns",
+    "install": "vaultdb.engine",
+}
+_ERRORS = "vaultdb.errors"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, _ERRORS)), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

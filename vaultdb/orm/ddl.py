@@ -53,7 +53,8 @@ def _keep_uncompressed(table: Table, connection: Connection | None, **_: Any) ->
     for column in table.columns:
         if isinstance(column.type, STORED_TYPES):
             statement = "ALTER TABLE %(fullname)s ALTER COLUMN %(column)s SET STORAGE EXTERNAL"
-            ddl = DDL(statement, context={"column": prepare(column.name)})
+            name = prepare(column.name).replace("%%", "%")  # DDL doubles them once more
+            ddl = DDL(statement, context={"column": name})
             connection.execute(ddl.against(table))
 
 
