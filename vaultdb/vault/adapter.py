@@ -71,7 +71,7 @@ class VaultAdapter(RawAdapter):  # type: ignore[misc]  # hvac has no types
             self.breaker.succeeded()
             self.breaker.pause(outcome.retry_after or 0.0)
         elif isinstance(outcome, VaultUnavailable):
-            self.breaker.failed()
+            self.breaker.failed(str(outcome))
         else:
             self.breaker.succeeded()
 

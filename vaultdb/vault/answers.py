@@ -44,7 +44,8 @@ REASONS: Final = (
     ("error validating token", "the JWT's signature or claims are not accepted"),
     ("error validating claims", "the JWT's claims are not accepted by the role"),
     ("upsert", "there is no such key; check vault.kek"),
-    ("vault is sealed", "it is sealed"),
+    ("vault is sealed", "it is sealed; unseal it"),
+    ("internal error", "internal error; its audit log may be blocked"),
     ("permission denied", "permission denied"),
 )
 """Phrases of Vault and OpenBao, and what is said instead; the first match counts."""

@@ -30,6 +30,7 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
+        self._reason = ""
         self._next_probe = 0.0
         self._paused_until = 0.0
 
@@ -42,17 +43,18 @@ class Breaker:
             if self._failures < FAILURES:
                 return
             if now < self._next_probe:
-                raise CircuitOpen("vault did not answer the last calls; try again later")
+                raise CircuitOpen(f"{self._reason}; it is asked again in a second at the earliest")
             self._next_probe = now + PROBE_INTERVAL
 
     def succeeded(self) -> None:
         """Note that the server answered."""
         self._failures = 0
 
-    def failed(self) -> None:
-        """Note that the server did not answer, or cannot serve."""
+    def failed(self, reason: str) -> None:
+        """Note that the server did not answer, or cannot serve, in words for the next caller."""
         with self._lock:
             self._failures += 1
+            self._reason = reason
             self._next_probe = self._clock() + PROBE_INTERVAL
 
     def pause(self, seconds: float) -> None:
