@@ -46,8 +46,13 @@ class Clients:
         )
         return printed.decode().strip().split("|")
 
+    def schema(self) -> bytes:
+        """Return the database without its rows, as ``pg_dump`` writes it."""
+        program = _program("pg_dump")
+        return self._run(program, "--schema-only") if program is not None else b""
+
     def dump(self) -> bytes:
-        """Return the database as ``pg_dump`` writes it."""
+        """Return the whole database as ``pg_dump`` writes it."""
         program = _program("pg_dump")
         if program is not None:
             return self._run(program)

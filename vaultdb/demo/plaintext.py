@@ -11,12 +11,15 @@ from vaultdb.demo.data import Gender
 HEX_LITERAL = re.compile(rb"\\\\?x([0-9a-f]{2,})")
 """A bytea as pg_dump writes it, with the backslash doubled in COPY."""
 
-SHORTEST = 3
-"""Bytes: shorter values are skipped, "M" is in every dump."""
+FIELD_ENDS = re.compile(rb"[\t\n'(),]+")
+"""What stands between two values, in COPY and in INSERT."""
+
+DISTINCT = 8
+"""Bytes: shorter values turn up by chance in the text, a ZIP code in a UUID or a timestamp; they
+count only where they are a whole field."""
 
 STEM = 6
-"""Bytes: shorter values turn up by chance in megabytes of ciphertext; they are looked for in the
-dump's text only."""
+"""Bytes: shorter values turn up by chance in megabytes of ciphertext, and count in text only."""
 
 
 def spellings(patients: Iterable[Mapping[str, object]]) -> set[bytes]:
@@ -30,14 +33,13 @@ def spellings(patients: Iterable[Mapping[str, object]]) -> set[bytes]:
 
 
 def found_in(dump: bytes, values: Iterable[bytes]) -> set[bytes]:
-    """Return those of *values* that a dump shows, in its text or inside a hexadecimal literal.
-
-    Values below SHORTEST are skipped.
-    """
+    """Return those of *values* that a dump shows, in its text or inside a hexadecimal literal."""
     text = HEX_LITERAL.sub(b"", dump)
+    fields = set(FIELD_ENDS.split(text))
     binary = b"\0".join(bytes.fromhex(m[1].decode()) for m in HEX_LITERAL.finditer(dump))
-    visible = {value for value in values if len(value) >= SHORTEST and value in text}
-    return visible | set(_occurrences(binary, values))
+    return {
+        value for value in values if value in fields or (len(value) >= DISTINCT and value in text)
+    } | set(_occurrences(binary, values))
 
 
 def _occurrences(haystack: bytes, values: Iterable[bytes]) -> Iterator[bytes]:

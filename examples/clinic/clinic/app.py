@@ -43,7 +43,7 @@ def create_app(engine: AsyncEngine | None = None) -> FastAPI:
 
     app = FastAPI(title="Clinic", lifespan=lifespan)
     app.state.engine = vaultdb.create_async_engine() if engine is None else engine
-    app.add_exception_handler(vaultdb.errors.KeyMissing, _unknown_practice)
+    app.add_exception_handler(vaultdb.KeyMissing, _unknown_practice)
     app.post("/patients", status_code=201)(add_patient)
     app.get("/patients/{patient_id}")(get_patient)
     app.post("/patients/search")(find_patient)

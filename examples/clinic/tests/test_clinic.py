@@ -62,7 +62,7 @@ async def test_a_row_moved_to_another_practice_behind_the_application_does_not_d
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE patient SET practice = 'south'"))
 
-    with pytest.raises(vaultdb.errors.DecryptionError):
+    with pytest.raises(vaultdb.DecryptionError):
         await client.get(f"/patients/{created['id']}", headers=SOUTH)
 
 

@@ -22,9 +22,14 @@ def test_a_value_is_found_wherever_it_hides(dump: bytes) -> None:
     assert found_in(dump, {VALUE, b"nothing like it"}) == {VALUE}
 
 
-def test_short_values_are_found_in_text_and_left_alone_in_ciphertext() -> None:
-    assert found_in(b"1\tPhD\t\\\\x" + b"PhD".hex().encode(), {b"PhD"}) == {b"PhD"}
-    assert found_in(b"1\t\\\\x" + b"PhD".hex().encode(), {b"PhD"}) == set()
+def test_a_short_value_counts_as_a_field_of_its_own_only() -> None:
+    """A ZIP code turns up by chance in a UUID, in a timestamp, and in ciphertext."""
+    zip_code = b"98254"
+    chance = b"3e982543-\t12:00:00.98254+00\t\\\\x" + zip_code.hex().encode()
+
+    assert found_in(b"1\t" + zip_code + b"\n", {zip_code}) == {zip_code}
+    assert found_in(b"VALUES (1, '98254');", {zip_code}) == {zip_code}
+    assert found_in(chance, {zip_code}) == set()
 
 
 def test_every_kind_of_value_is_looked_for() -> None:

@@ -1,0 +1,103 @@
+"""``vaultdb demo``: the main job on private servers, which go away again."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vaultdb.cli.options import Json
+from vaultdb.cli.report import plural, print_json
+from vaultdb.demo.data import read_patients
+from vaultdb.demo.job import Demo, Step
+from vaultdb.dev.stack import DevStack
+from vaultdb.dev.temporary import temporary_stack
+
+START = "start OpenBao and PostgreSQL"
+
+
+def command(
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Patients, with the columns of Synthea's patients.csv.  \\[default: 1,000"
+            " invented ones]",
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the servers running and say how to reach them.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Encrypt, search, steal, attack and rotate on private servers, in under a minute.
+
+    Starts an OpenBao and a PostgreSQL of its own in a temporary folder, loads patients through
+    encrypted columns, finds one by SSN, looks at the same row with psql and at a dump, exchanges
+    ciphertexts and index values behind the application's back, rotates the key-encryption key and
+    reads everything back. Nothing stays running or stored unless --keep.
+    """
+    patients = read_patients(csv)
+    console = Console(stderr=True)
+    start = perf_counter()
+    with _terminable(), console.status(START) as status, temporary_stack(keep=keep) as stack:
+        steps = [Step(START, "with TLS, on free ports", perf_counter() - start)]
+        steps += Demo(stack, patients).run(status.update)
+    seconds = perf_counter() - start
+    if as_json:
+        print_json(_as_json(steps, len(patients), seconds, stack if keep else None))
+        return
+    Console().print(_table(steps, seconds))
+    print(_farewell(stack) if keep else "the servers are stopped, and what they stored is deleted")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the demo as Ctrl-C does: with its servers."""
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _table(steps: Sequence[Step], seconds: float) -> Table:
+    table = Table("step", "result", caption=f"{plural(len(steps), 'step')} in {seconds:.1f} s")
+    table.add_column("seconds", justify="right")
+    for step in steps:
+        table.add_row(step.name, step.result, f"{step.seconds:.2f}")
+    return table
+
+
+def _farewell(stack: DevStack) -> str:
+    folder = stack.folder.root
+    return (
+        f"the servers keep running, with the table patient in the database app\n"
+        f'use them:    eval "$(vaultdb dev env --state {folder})"\n'
+        f"delete them: vaultdb dev reset --yes --state {folder}"
+    )
+
+
+def _as_json(
+    steps: Sequence[Step], patients: int, seconds: float, kept: DevStack | None
+) -> dict[str, object]:
+    return {
+        "patients": patients,
+        "seconds": round(seconds, 2),
+        "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in steps],
+        "state": str(kept.folder.root) if kept else None,
+    }
