@@ -138,17 +138,18 @@ class DevStack:
     def _with_free_ports(self, state: DevState) -> DevState:
         """Give a server that does not run another port when a stranger sits on its own."""
         openbao, postgres = self._servers(state)
-        changes: dict[str, int] = {}
+        changed = state
         if openbao.process() is None:
-            for name in ("vault_port", "cluster_port"):
-                if not is_free(getattr(state, name)):
-                    changes[name] = free_ports(1)[0]
-        if postgres.process() is None and not is_free(state.postgres_port):
-            changes["postgres_port"] = free_ports(1)[0]
-        if changes:
-            state = replace(state, **changes)
-            self.folder.write(state)
-        return state
+            changed = replace(
+                changed,
+                vault_port=_keep_or_replace(changed.vault_port),
+                cluster_port=_keep_or_replace(changed.cluster_port),
+            )
+        if postgres.process() is None:
+            changed = replace(changed, postgres_port=_keep_or_replace(changed.postgres_port))
+        if changed != state:
+            self.folder.write(changed)
+        return changed
 
     def _ports_stolen(self, state: DevState) -> bool:
         return self._with_free_ports(state) != state
@@ -204,6 +205,10 @@ class DevStack:
 
     def _write_settings(self, state: DevState) -> None:
         write_atomically(self.folder.settings, self._settings(state))
+
+
+def _keep_or_replace(port: int) -> int:
+    return port if is_free(port) else free_ports(1)[0]
 
 
 def _status(name: str, server: Server, address: str) -> ServerStatus:
