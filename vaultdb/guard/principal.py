@@ -28,9 +28,11 @@ class Acting:
     purpose: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.principal, str) or not self.principal:
+        stated: dict[str, object] = {"tenant": self.tenant, "purpose": self.purpose}
+        principal: object = self.principal
+        if not isinstance(principal, str) or not principal:
             raise ConfigurationError("acting_as needs the name of a principal, such as a user id")
-        for name, value in (("tenant", self.tenant), ("purpose", self.purpose)):
+        for name, value in stated.items():
             if value is not None and not isinstance(value, str):
                 raise ConfigurationError(f"acting_as({name}=) must be a string; use str()")
 

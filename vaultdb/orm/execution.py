@@ -1,12 +1,11 @@
 """The execution context: says which tenant each execution is for, and has its keys loaded.
 
 SQLAlchemy makes one context per execution. It is the only object that knows the compiled statement
-before its parameters are bound and lives until the last row is fetched.
+before its parameters are bound, and that lives until the last row is fetched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,10 +18,11 @@ from vaultdb.orm.tenant import tenant_in_use
 class EncryptionContext:
     """Mixin for a dialect's execution context."""
 
-    _tenant: str | None = None
+    vaultdb_tenant: str | None = None
+    """the tenant of an execution that touches encrypted columns"""
 
     @classmethod
-    def _init_compiled(  # the signature grows with SQLAlchemy's versions
+    def _init_compiled(  # its last parameters differ between versions of SQLAlchemy
         cls,
         dialect: Any,
         connection: Any,
@@ -32,8 +32,8 @@ class EncryptionContext:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        uses = keysets_of(compiled)
         tenant = None
+        uses = keysets_of(compiled)
         if uses:
             runtime = runtime_of(dialect)
             tenant = tenant_for(connection, runtime)
@@ -42,11 +42,11 @@ class EncryptionContext:
         context = super()._init_compiled(  # type: ignore[misc]
             dialect, connection, dbapi_connection, execution_options, compiled, *args, **kwargs
         )
-        context._tenant = tenant
+        context.vaultdb_tenant = tenant
         return context
 
     def _setup_result_proxy(self) -> Any:
-        tenant = self._tenant
+        tenant = self.vaultdb_tenant
         if tenant is None:
             return super()._setup_result_proxy()  # type: ignore[misc]
         tenant_in_use.value = tenant
@@ -60,6 +60,11 @@ class TenantFetch:
     """A cursor's fetch strategy that says, after each fetch, whose rows are processed next.
 
     Afterwards, not before: under asyncio the fetch itself may let other tasks run.
+
+    Args:
+        inner: the strategy that fetches.
+        tenant: the tenant of the execution.
+
     """
 
     __slots__ = ("_inner", "_tenant")
@@ -69,21 +74,25 @@ class TenantFetch:
         self._tenant = tenant
 
     def fetchone(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch a row."""
         row = self._inner.fetchone(*args, **kwargs)
         tenant_in_use.value = self._tenant
         return row
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch some rows."""
         rows = self._inner.fetchmany(*args, **kwargs)
         tenant_in_use.value = self._tenant
         return rows
 
     def fetchall(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch all rows."""
         rows = self._inner.fetchall(*args, **kwargs)
         tenant_in_use.value = self._tenant
         return rows
 
     def yield_per(self, result: Any, *args: Any) -> None:
+        """Let the strategy replace itself by a buffering one, and wrap that."""
         self._inner.yield_per(result, *args)
         result.cursor_strategy = TenantFetch(result.cursor_strategy, self._tenant)
 
@@ -93,8 +102,7 @@ class TenantFetch:
 
 @cache
 def encrypting(base: type[Any]) -> type[Any]:
-    """Return the execution context class of a dialect with the mixin; the same for the same base."""
+    """Return a dialect's execution context class with the mixin; for each class the same one."""
     if issubclass(base, EncryptionContext):
         return base
-    make: Callable[..., type[Any]] = type
-    return make(f"Encrypting{base.__name__}", (EncryptionContext, base), {})
+    return type(f"Encrypting{base.__name__}", (EncryptionContext, base), {})

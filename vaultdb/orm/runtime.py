@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaultdb.errors import NotPrepared
+from vaultdb.keys.after_fork import reset_in_children
 from vaultdb.orm.tenant import tenant_in_use
 
 if TYPE_CHECKING:
@@ -18,30 +20,40 @@ ATTRIBUTE = "vaultdb_runtime"
 
 
 class Runtime:
-    """The keyring of an engine, made at first use, and the tenant that applies by default.
+    """The keyring of an engine, opened at first use, and the tenant that applies by default.
 
     Args:
-        keyring: a keyring that the caller owns and closes, or a function that makes one; what the
-            function makes is closed with the engine and made again when the engine is used again.
+        keyring: a keyring that the caller owns and closes, or a function that opens one; what the
+            function opens is closed with the engine, and opened again when it is used again.
         default_tenant: the tenant outside of `acting_as(tenant=)`; "" where there are no tenants.
 
     """
 
-    def __init__(self, keyring: Keyring | Callable[[], Keyring], default_tenant: str = "") -> None:
+    def __init__(
+        self,
+        keyring: Keyring | Callable[[], AbstractContextManager[Keyring]],
+        default_tenant: str = "",
+    ) -> None:
         self.default_tenant = default_tenant
-        self._lock = threading.Lock()
-        self._make: Callable[[], Keyring] | None = None
+        self._open: Callable[[], AbstractContextManager[Keyring]] | None = None
         self._keyring: Keyring | None = None
+        self._opened = ExitStack()
         if callable(keyring):
-            self._make = keyring
+            self._open = keyring
         else:
             self._keyring = keyring
+        self.reset_after_fork()
+        reset_in_children(self)
 
     @property
     def keyring(self) -> Keyring:
-        """The keyring; the first use makes it."""
+        """The keyring; the first use opens it."""
         ready = self._keyring
-        return ready if ready is not None else self._make_keyring()
+        return ready if ready is not None else self._open_keyring()
+
+    def uses(self, keyring: Keyring) -> bool:
+        """Return whether this is the keyring that the runtime was given."""
+        return self._open is None and self._keyring is keyring
 
     def tenant_now(self) -> str:
         """Return the tenant of the statement whose values are being processed in this thread."""
@@ -49,19 +61,23 @@ class Runtime:
         return self.default_tenant if tenant is None else tenant
 
     def close(self) -> None:
-        """Close the keyring that this runtime made; it makes another when used again."""
+        """Close the keyring that this runtime opened; it opens another when used again."""
+        if self._open is None:
+            return
         with self._lock:
-            if self._make is None:
-                return
-            keyring, self._keyring = self._keyring, None
-        if keyring is not None:
-            keyring.close()
+            self._keyring = None
+            opened, self._opened = self._opened, ExitStack()
+        opened.close()
 
-    def _make_keyring(self) -> Keyring:
+    def reset_after_fork(self) -> None:
+        """Replace the lock in a forked child; a thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
+    def _open_keyring(self) -> Keyring:
+        assert self._open is not None
         with self._lock:
             if self._keyring is None:
-                assert self._make is not None
-                self._keyring = self._make()
+                self._keyring = self._opened.enter_context(self._open())
             return self._keyring
 
     def __repr__(self) -> str:

@@ -24,7 +24,8 @@ def refuse_companions(table: EncryptedTable, *written: Container[str]) -> None:
     for key, column in table.companions.items():
         if any(key in names for names in written):
             raise StatementRefused(
-                f"{key} is the search index of {column.column} and is filled by vaultdb: leave it out"
+                f"{key} is the search index of {column.column} and is filled by vaultdb: leave "
+                "it out"
             )
 
 
@@ -39,6 +40,6 @@ def check_same_columns(
     for number, row in enumerate(rows):
         if row.keys() & every != keys:
             raise StatementRefused(
-                f"parameter set {number} does not name the same encrypted columns as the first one: "
-                "give None for NULL"
+                f"parameter set {number} does not name the same encrypted columns as the first "
+                "one: give None for NULL"
             )

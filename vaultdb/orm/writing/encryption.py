@@ -32,7 +32,8 @@ def encrypt_rows(
         write: the statement.
         rows: rows that have a value, or None, for each column.
         columns: the columns that are written.
-        bindings: the row bindings of the rows, for each way that the columns are bound.
+        bindings: the row bindings of the rows, for each way that the columns are bound; none are
+            needed when all values are None.
 
     Raises:
         ValueRefused: a value does not fit its column.
@@ -44,11 +45,17 @@ def encrypt_rows(
         _check_tenant(write, rows, column)
         if column.companion is not None:
             _fill_companion(write, rows, column)
+        if column.row_key is None:
+            bound: Sequence[bytes] = [COLUMN_ONLY] * len(rows)
+        elif column.row_key in bindings:
+            bound = bindings[column.row_key]
+        else:
+            assert all(row[column.key] is None for row in rows)
+            continue
         key = column.key
         encode = column.type.encode
         encrypt = write.runtime.keyring.active(write.tenant, column.type.keyset).encrypt
         identity = column.identity
-        bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
         for row, binding in zip(rows, bound, strict=True):
             value = row[key]
             if value is not None:
@@ -62,8 +69,8 @@ def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) 
         for row in rows:
             if is_expression(row[key]):
                 raise StatementRefused(
-                    f"{column.column} is encrypted and can only be set to a plain value, not to SQL: "
-                    "read the value first and set it"
+                    f"{column.column} is encrypted and can only be set to a plain value, not to "
+                    "SQL: read the value first and set it"
                 )
 
 

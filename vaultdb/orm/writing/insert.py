@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.columns import check_same_columns, refuse_companions
 from vaultdb.orm.writing.defaults import fill_in
 from vaultdb.orm.writing.encryption import encrypt_rows, refuse_expressions
 from vaultdb.orm.writing.keys import complete_keys, encode_keys
+from vaultdb.orm.writing.upsert import Upsert, upsert_of
 from vaultdb.orm.writing.values import column_key, inline_values, move_into_rows, resolve
 
 if TYPE_CHECKING:
@@ -21,25 +23,24 @@ def encrypt_insert(write: Write) -> Any:
     """Return the statement to execute; `write.parameters` are encrypted in place.
 
     Raises:
-        StatementRefused: INSERT FROM SELECT into encrypted columns, SQL as an encrypted value, or a
-            key that cannot be known beforehand.
+        StatementRefused: INSERT FROM SELECT into encrypted columns, SQL as an encrypted value, a
+            key that cannot be known beforehand, or an upsert into a row that is not known.
 
     """
-    if write.statement._select_names:
+    if dml.select_names(write.statement):
         _refuse_from_select(write)
-        return write.statement
-    if write.statement._multi_values:
-        rows = _rows_of_values(write)
-        _encrypt(write, rows, {})
-        write.statement = write.statement._clone()
-        write.statement._multi_values = (rows,)
+    elif rows := dml.value_rows(write.statement):
+        named = [_by_key(write, row) for row in rows]
+        _encrypt(write, named, {})
+        write.statement = dml.with_value_rows(write.statement, named)
     else:
         _encrypt(write, write.parameters, inline_values(write))
     return write.statement
 
 
-def _encrypt(write: Write, rows: Sequence[Row], inline: dict[str, Any]) -> None:
+def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> None:
     table = write.table
+    upsert = upsert_of(write)
     refuse_companions(table, rows[0], inline)
     move_into_rows(write, inline, table.columns)
     given = [column for column in table.columns.values() if column.key in rows[0]]
@@ -50,15 +51,27 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: dict[str, Any]) -> None:
         for column in table.columns.values()
         if column.key not in rows[0] and column.column.default is not None
     ]
-    if any(column.row_key for column in defaulted) or _holds_bound_value(rows, given):
+    written = given + defaulted
+    bound = (
+        any(column.row_key is not None for column in defaulted)
+        or _holds_bound_value(rows, given)
+        or (upsert is not None and upsert.holds_bound_value)
+    )
+    if bound:
         move_into_rows(write, inline, [column.key for column in table.key_columns])
         complete_keys(write, rows)
-        bound = True
-    else:
-        bound = False
     fill_in(write, rows, [column.column for column in defaulted])
-    written = given + defaulted
+    if upsert is not None:
+        _encrypt_upsert(write, upsert, rows, bound=bound)
     encrypt_rows(write, rows, written, encode_keys(written, rows) if bound else {})
+
+
+def _encrypt_upsert(write: Write, upsert: Upsert, rows: Sequence[Row], *, bound: bool) -> None:
+    upsert.check_rows(rows)
+    literals = upsert.rows()
+    keys = encode_keys(upsert.literals, rows[: len(literals)]) if bound else {}
+    encrypt_rows(write, literals, upsert.literals, keys)
+    upsert.apply(literals)
 
 
 def _holds_bound_value(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> bool:
@@ -66,39 +79,27 @@ def _holds_bound_value(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) 
     return any(row[key] is not None for row in rows for key in keys)
 
 
-def _rows_of_values(write: Write) -> list[Row]:
-    """Return the rows of `values([...])` as dictionaries by column key."""
-    parameters = write.parameters[0]
-    rows: list[Row] = []
-    for group in write.statement._multi_values:
-        for given in group:
-            named = given if isinstance(given, Mapping) else _by_position(write, given)
-            row = {_name(write, name): value for name, value in named.items()}
-            rows.append(
-                {key: resolve(value, parameters, key) for key, value in row.items()}
-            )
-    return rows
-
-
-def _by_position(write: Write, values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip((column.key for column in write.table.table.c), values, strict=False))
-
-
-def _name(write: Write, name: Any) -> str:
-    key = column_key(write, name)
-    if key is None:
-        raise StatementRefused(f"{name} is not a column of {write.table.table.fullname}")
-    return key
+def _by_key(write: Write, values: Any) -> Row:
+    """Return a row of `values([...])` by column key."""
+    if not isinstance(values, Mapping):
+        values = dict(zip(write.table.table.c.keys(), values, strict=False))
+    row: Row = {}
+    for name, value in values.items():
+        key = column_key(write, name)
+        if key is None:
+            raise StatementRefused(f"{name} is not a column of {write.table.table.fullname}")
+        row[key] = resolve(value, write.parameters[0], key)
+    return row
 
 
 def _refuse_from_select(write: Write) -> None:
-    table = write.table
-    names = {column_key(write, name) for name in write.statement._select_names}
-    for key, column in table.columns.items():
+    names = {column_key(write, name) for name in dml.select_names(write.statement)}
+    defaults = write.statement.include_insert_from_select_defaults
+    for key, column in write.table.columns.items():
         index = column.companion
-        defaulted = write.statement.include_insert_from_select_defaults and column.column.default
-        if key in names or (index is not None and index.key in names) or defaulted:
+        is_written = key in names or (index is not None and index.key in names)
+        if is_written or (defaults and column.column.default is not None):
             raise StatementRefused(
-                f"INSERT FROM SELECT cannot write {column.column}, which is encrypted for each row: "
-                "read the rows and insert them, or leave the column out"
+                f"INSERT FROM SELECT cannot write {column.column}, which is encrypted for each "
+                "row: read the rows and insert them, or leave the column out"
             )

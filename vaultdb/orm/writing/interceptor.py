@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
+from sqlalchemy import Table, event
 from sqlalchemy.sql.dml import Insert, Update
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.insert import encrypt_insert
 from vaultdb.orm.writing.rowcount import check_rowcount
 from vaultdb.orm.writing.table import EncryptedTable, encrypted_table, is_encrypted
@@ -53,22 +54,11 @@ def _before_execute(
 
 def _target(statement: Insert | Update) -> EncryptedTable | None:
     """Return the table that is written, if it has encrypted columns."""
-    annotations = statement._annotations
-    # In bulk operations on joined inheritance the ORM names one table of several here.
-    target: Any = annotations.get("_emit_insert_table", annotations.get("_emit_update_table"))
-    if target is None:
-        target = statement.table
-    if target._annotations:
-        target = target._deannotate()
+    target = dml.target_of(statement)
     table = encrypted_table(target)
-    if table is None and any(is_encrypted(column) for column in target.c) and target.named_with_column:
-        _refuse_other_than_table(target)
-    return table
-
-
-def _refuse_other_than_table(target: Any) -> None:
-    if encrypted_table(target) is None:
+    if table is None and not isinstance(target, Table) and any(map(is_encrypted, target.c)):
         raise StatementRefused(
             f"{target.description} is not a table of its own, so the rows it writes to have no "
             "known key: insert into or update the table itself, not an alias of it"
         )
+    return table

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.writing.columns import names_of
 from vaultdb.orm.writing.defaults import fill_in, is_python_side
 from vaultdb.orm.writing.prefetch import fetch_keys
 from vaultdb.orm.writing.values import is_expression
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column
-
     from vaultdb.orm.row_key import RowKey
     from vaultdb.orm.writing.table import EncryptedColumn
     from vaultdb.orm.writing.write import Row, Write
@@ -64,9 +63,8 @@ def _encode(row_key: RowKey, values: Sequence[Mapping[str, Any]]) -> list[bytes]
     except KeyError:
         known = []
     if len(known) != len(values) or any(None in key for key in known):
-        raise StatementRefused(f"{_names(row_key.columns)} must be given in each parameter set, and not be NULL: encrypted values are bound to the key")
+        raise StatementRefused(
+            f"{names_of(row_key.columns)} must be given in each parameter set, and not be NULL: "
+            "encrypted values are bound to the key"
+        )
     return [encode(key) for key in known]
-
-
-def _names(columns: Sequence[Column[Any]]) -> str:
-    return ", ".join(str(column) for column in columns)

@@ -8,28 +8,29 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, Grouping
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.values import MISSING
 
 if TYPE_CHECKING:
     from vaultdb.orm.writing.table import EncryptedTable
     from vaultdb.orm.writing.write import Row
 
-Pins = dict[str, BindParameter[Any]]
-"""For each pinned column of the target, by column key: the bind that it must equal."""
+Pins = Mapping[str, BindParameter[Any]]
+"""For each pinned column of the target, by column key: a bind that it must equal."""
 
 
 def find_pins(statement: Any, table: EncryptedTable) -> Pins:
-    """Return the columns of the target that the WHERE clause pins."""
+    """Return the columns of the target that the WHERE clause pins to values."""
     columns = {hash(column): column for column in table.table.c}
-    pins: Pins = {}
-    for criterion in statement._where_criteria:
+    pins: dict[str, BindParameter[Any]] = {}
+    for criterion in dml.where_criteria(statement):
         for term in _terms(criterion):
             found = _pin(term)
             if found is not None:
@@ -37,7 +38,7 @@ def find_pins(statement: Any, table: EncryptedTable) -> Pins:
                 column = columns.get(hash(element))
                 # Annotated copies of a column, which the ORM makes, hash like the column.
                 if column is not None and element.key == column.key:
-                    pins[column.key] = bind
+                    pins[column.key] = bind  # two different values match no row
     return pins
 
 

@@ -104,7 +104,9 @@ def _next_number(write: Write, column: Column[Any], series: FromClause) -> Colum
     if dialect.name == "sqlite":
         highest = select(func.max(column)).scalar_subquery()
         return type_coerce(func.coalesce(highest, 0) + series.c.i, column.type)
-    raise StatementRefused(f"keys made by {dialect.name} cannot be asked for: give {column} a value")
+    raise StatementRefused(
+        f"keys made by {dialect.name} cannot be asked for: give {column} a value"
+    )
 
 
 def _refuse_different(rows: Sequence[Row], column: Column[Any], expression: Any) -> None:

@@ -17,7 +17,12 @@ class PinnedParameters(dict[str, Any]):
 
 
 def check_rowcount(
-    _connection: Connection, _statement: Any, many: Any, single: Any, _options: Any, result: CursorResult[Any]
+    _connection: Connection,
+    _statement: Any,
+    many: Any,
+    single: Any,
+    _options: Any,
+    result: CursorResult[Any],
 ) -> None:
     """Raise when an encrypting UPDATE matched more rows than it has parameter sets.
 
@@ -30,6 +35,6 @@ def check_rowcount(
         return
     result.close()
     raise StatementRefused(
-        "an UPDATE of row-bound columns changed more rows than it has keys, and their values cannot "
-        "be read: roll the transaction back; the key in bind=(...) is not unique in the database"
+        "an UPDATE of row-bound columns changed more rows than it has keys, and their values "
+        "cannot be read: roll the transaction back; the key is not unique in the database"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import StatementRefused
@@ -15,7 +15,7 @@ from vaultdb.orm.writing.rowcount import PinnedParameters
 from vaultdb.orm.writing.values import bind_names, inline_values, is_expression, move_into_rows
 
 if TYPE_CHECKING:
-    from vaultdb.orm.writing.table import EncryptedColumn
+    from vaultdb.orm.writing.table import EncryptedColumn, EncryptedTable
     from vaultdb.orm.writing.write import Write
 
 
@@ -32,7 +32,7 @@ def encrypt_update(write: Write) -> Any:
     refuse_companions(table, rows[0], inline)
     is_set = inline.keys() | (rows[0].keys() & table.table.c.keys())
     given = [column for key, column in table.columns.items() if key in is_set]
-    renewed = _renewed(table.columns, is_set)
+    renewed = _renewed(table, is_set)
     new_keys = [column.key for column in table.key_columns if column.key in is_set]
     if not (given or renewed or new_keys):
         return write.statement
@@ -48,13 +48,11 @@ def encrypt_update(write: Write) -> Any:
     return write.statement
 
 
-def _renewed(
-    columns: Mapping[str, EncryptedColumn], is_set: set[str]
-) -> list[EncryptedColumn]:
+def _renewed(table: EncryptedTable, is_set: set[str]) -> list[EncryptedColumn]:
     """Return the columns that an onupdate sets."""
     return [
         column
-        for key, column in columns.items()
+        for key, column in table.columns.items()
         if is_set and key not in is_set and column.column.onupdate is not None
     ]
 
@@ -72,7 +70,7 @@ def _bind(write: Write, written: Sequence[EncryptedColumn], new_keys: Sequence[s
     if not bound and not new_keys:
         return {}
     pins = find_pins(write.statement, write.table)
-    _check_pinned(write, pins, bound or write.table.bound)
+    _check_pinned(pins, bound or write.table.bound)
     _refuse_overridden_pins(write, pins)
     before = [{key: pinned_value(bind, row) for key, bind in pins.items()} for row in rows]
     after = before
@@ -87,9 +85,9 @@ def _bind(write: Write, written: Sequence[EncryptedColumn], new_keys: Sequence[s
     return encode_keys(bound, after)
 
 
-def _check_pinned(write: Write, pins: Pins, columns: Sequence[EncryptedColumn]) -> None:
+def _check_pinned(pinned: Container[str], columns: Sequence[EncryptedColumn]) -> None:
     needed = {key: None for column in columns if column.row_key for key in column.row_key.columns}
-    missing = [column for column in needed if column.key not in pins]
+    missing = [column for column in needed if column.key not in pinned]
     if missing:
         raise StatementRefused(
             f"an UPDATE of {names_of(c.column for c in columns)} must name its row, because the "
@@ -100,8 +98,8 @@ def _check_pinned(write: Write, pins: Pins, columns: Sequence[EncryptedColumn]) 
 
 def _refuse_overridden_pins(write: Write, pins: Pins) -> None:
     """Refuse parameters that SQLAlchemy could take for an anonymous bind of the WHERE clause."""
-    known = write.table.table.c.keys() + [bind.key for bind in pins.values() if not bind.unique]
-    extra = write.parameters[0].keys() - set(known)
+    named = {bind.key for bind in pins.values() if not bind.unique}
+    extra = write.parameters[0].keys() - set(write.table.table.c.keys()) - named
     if extra and extra - set(bind_names(write.statement)):
         raise StatementRefused(
             f"{', '.join(sorted(extra))}: neither a column of {write.table.table.fullname} nor a "
@@ -126,10 +124,10 @@ def _check_complete(
 ) -> None:
     """Refuse a new key for a row whose other values would stay bound to the old one."""
     left = [column for column in write.table.bound if column not in written]
-    _check_pinned(write, dict.fromkeys(before[0]), left)  # type: ignore[arg-type]
+    _check_pinned(before[0], left)
     if encode_keys(left, before) != encode_keys(left, after):
         raise StatementRefused(
             f"changing the key of {write.table.table.fullname} needs every value that is bound to "
-            f"it in the same UPDATE: set {names_of(c.column for c in left)} too (on a loaded object "
-            "with sqlalchemy.orm.attributes.flag_modified)"
+            f"it in the same UPDATE: set {names_of(c.column for c in left)} too (on a loaded "
+            "object with sqlalchemy.orm.attributes.flag_modified)"
         )

@@ -1,20 +1,20 @@
-"""The values of one table in an INSERT or UPDATE, brought into one row dictionary per row.
+"""The values of one table in an INSERT or UPDATE, brought into one dictionary per row.
 
-SQLAlchemy accepts them in parameter sets, in `values()` as literals, named binds or expressions, and
-as several rows in one `values()`. Here the encrypted columns and the key columns, and nothing
+SQLAlchemy accepts them in parameter sets, in `values()` as literals, named binds or expressions,
+and as several rows in one `values()`. Here the encrypted columns and the key columns, and nothing
 else, end up in rows by column key; the statement loses what was moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import util
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, Null
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.writing import dml
 
 if TYPE_CHECKING:
     from vaultdb.orm.writing.write import Row, Write
@@ -27,7 +27,7 @@ def column_key(write: Write, name: Any) -> str | None:
     if isinstance(name, str):
         return name
     table = getattr(name, "table", None)
-    if table is None or (table._deannotate() if table._annotations else table) is not write.table.table:
+    if table is None or dml.without_annotations(table) is not write.table.table:
         return None
     key: str = name.key
     return key
@@ -35,12 +35,8 @@ def column_key(write: Write, name: Any) -> str | None:
 
 def inline_values(write: Write) -> dict[str, Any]:
     """Return what `values()` says of the target's columns, by column key."""
-    found: dict[str, Any] = {}
-    for name, value in _pairs(write.statement):
-        key = column_key(write, name)
-        if key is not None:
-            found[key] = value
-    return found
+    named = ((column_key(write, name), value) for name, value in dml.inline_pairs(write.statement))
+    return {key: value for key, value in named if key is not None}
 
 
 def resolve(value: Any, row: Row, key: str) -> Any:
@@ -61,27 +57,24 @@ def resolve(value: Any, row: Row, key: str) -> Any:
     return value.effective_value
 
 
-def move_into_rows(write: Write, inline: dict[str, Any], keys: Iterable[str]) -> None:
+def move_into_rows(write: Write, inline: Mapping[str, Any], keys: Iterable[str]) -> None:
     """Move the values of these columns from `values()` into each parameter set."""
-    moved = [key for key in keys if key in inline]
+    moved = {key: inline[key] for key in keys if key in inline}
     if not moved:
         return
-    names = set()
     for row in write.parameters:
-        row.update({key: resolve(inline[key], row, key) for key in moved})
-    for key in moved:
-        value = inline[key]
-        if isinstance(value, BindParameter) and not value.unique:
-            names.add(value.key)
-    _drop(write, set(moved))
-    drop_unused_binds(write, names - set(moved))
+        row.update({key: resolve(value, row, key) for key, value in moved.items()})
+    _take_out(write, moved)
+    drop_unused_binds(write, moved.values(), keep=moved)
 
 
-def drop_unused_binds(write: Write, names: set[str]) -> None:
+def drop_unused_binds(write: Write, values: Iterable[Any], keep: Collection[str]) -> None:
     """Take parameters out that held a plaintext, unless the statement binds them elsewhere."""
-    if names:
-        names -= set(bind_names(write.statement))
-    for name in names:
+    names = {bind.key for bind in values if isinstance(bind, BindParameter) and not bind.unique}
+    names -= set(keep)
+    if not names:
+        return
+    for name in names - set(bind_names(write.statement)):
         for row in write.parameters:
             row.pop(name, None)
 
@@ -100,34 +93,18 @@ def is_expression(value: Any) -> bool:
     return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
-def _pairs(statement: Any) -> list[tuple[Any, Any]]:
-    ordered = getattr(statement, "_ordered_values", None)  # SQLAlchemy 2.0
-    return list((statement._values or {}).items() if ordered is None else ordered)
-
-
-def _drop(write: Write, keys: set[str]) -> None:
-    """Take columns out of `values()`; in `ordered_values()` each keeps its place.
-
-    There an anonymous bind stays behind, which takes the parameter with the name of its column.
-    """
-    statement = write.statement = write.statement._clone()
-    before = _pairs(statement)
-    if getattr(statement, "_ordered_values", None) is not None:
-        statement._ordered_values = _with_places(write, before, keys)
-    elif getattr(statement, "_maintain_values_ordering", False):
-        statement._values = util.immutabledict(_with_places(write, before, keys))
+def _take_out(write: Write, keys: Collection[str]) -> None:
+    """Take columns out of `values()`; in `ordered_values()` each leaves a bind in its place."""
+    pairs = dml.inline_pairs(write.statement)
+    if dml.keeps_order(write.statement):
+        left = [(name, _place(write, name, value, keys)) for name, value in pairs]
     else:
-        left = [(name, value) for name, value in before if column_key(write, name) not in keys]
-        statement._values = util.immutabledict(left) or None
+        left = [pair for pair in pairs if column_key(write, pair[0]) not in keys]
+    write.statement = dml.with_inline_pairs(write.statement, left)
 
 
-def _with_places(
-    write: Write, pairs: list[tuple[Any, Any]], keys: set[str]
-) -> list[tuple[Any, Any]]:
-    columns = write.table.table.c
-    return [
-        (name, BindParameter(None, None, type_=columns[key].type, unique=True))
-        if (key := column_key(write, name)) in keys and key is not None
-        else (name, value)
-        for name, value in pairs
-    ]
+def _place(write: Write, name: Any, value: Any, keys: Collection[str]) -> Any:
+    key = column_key(write, name)
+    if key is None or key not in keys:
+        return value
+    return dml.anonymous_bind(write.table.table.c[key].type)
