@@ -16,6 +16,7 @@ __all__ = ["DataKey", "KeyScope", "KeyState", "Purpose", "WrappedKey"]
 
 Encrypt = Callable[[ColumnIdentity, bytes, bytes, bytes], bytes]
 Decrypt = Callable[[ColumnIdentity, bytes, bytes], bytes]
+DecryptBound = Callable[[ColumnIdentity, bytes, int], bytes]
 IndexDigest = Callable[[str, str, bytes], bytes]
 
 
@@ -34,6 +35,7 @@ class DataKey:
     __slots__ = (
         "__weakref__",
         "decrypt",
+        "decrypt_bound",
         "encrypt",
         "index_digest",
         "key_id",
@@ -52,6 +54,8 @@ class DataKey:
     """(column, frame, row binding, 12 bytes of nonce tail) to the envelope"""
     decrypt: Decrypt
     """(column, envelope, row binding) to the frame; raises `DecryptionError`"""
+    decrypt_bound: DecryptBound
+    """(column, length and row binding and envelope, start of the envelope) to the frame"""
     index_digest: IndexDigest
     """(index domain, kind, `index_message`) to the 26 bytes of the blind index"""
 
@@ -65,10 +69,12 @@ class DataKey:
             cipher = ValueCipher(dek, realm=row.realm, tenant=row.scope.tenant)
             self.encrypt = cipher.encrypt
             self.decrypt = cipher.decrypt
+            self.decrypt_bound = cipher.decrypt_bound
             self.index_digest = _not_an_index_key
         else:
             self.encrypt = _not_a_data_key
             self.decrypt = _not_a_data_key
+            self.decrypt_bound = _not_a_data_key
             self.index_digest = BlindIndex(dek, realm=row.realm, tenant=row.scope.tenant).digest
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy import Column, ColumnElement
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.row_key import RowKey, row_key_of
-from vaultdb.orm.supply import NotSupplied, bare, is_null_constant, supplied_beside
+from vaultdb.orm.supply import NotSuppliedError, bare, is_null_constant, supplied_beside
 
 if TYPE_CHECKING:
     from vaultdb.orm.types import Encrypted
@@ -52,9 +52,10 @@ class BoundValue(ColumnElement[Any]):
         tenant: ColumnElement[Any] | None,
     ) -> None:
         self.value = value
+        self.encrypted = type_
         self.type = type_
         self.row_key = row_key
-        self.key = key
+        self.key_columns = key
         self.tenant = tenant
 
 
@@ -71,7 +72,7 @@ def bound_value(type_: Encrypted[Any], column: ColumnElement[Any]) -> ColumnElem
     bottom: list[RowKey] = []
     try:
         beside = supplied_beside(value, lambda column: _wanted(column, type_, bottom))
-    except NotSupplied as missing:
+    except NotSuppliedError as missing:
         refusal = _refusal(value, missing.args[0])
     else:
         if beside is None:
@@ -90,7 +91,7 @@ def _wanted(column: Column[Any], type_: Encrypted[Any], bottom: list[RowKey]) ->
         )
     row_key = row_key_of(column.table, type_.bind)
     if bottom and bottom[0].tags != row_key.tags:
-        raise NotSupplied(None)
+        raise NotSuppliedError(None)
     bottom.append(row_key)
     tenant = type_.tenant_column
     return [*row_key.columns, *([] if tenant is None else [column.table.columns[tenant]])]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, cast, func, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import SelectBase
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.bound_value import BoundValue
@@ -20,27 +21,62 @@ SQLITE_FUNCTION = "vaultdb_bind_row"
 SQLITE_COMPANION = "c"
 SQLITE_TENANT = "t"
 
+_NO_BYTES = bytes_literal(b"")
+_NO_ROW = bytes(4)
+"""A row binding of size 0: there is no key, or it is NULL."""
+
 
 @compiles(BoundValue, "postgresql")
 def _postgresql(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
     companion = companion_to_verify(element, compiler)
-    if not element.key and element.tenant is None and companion is None:
+    if not element.key_columns and element.tenant is None and companion is None:
         return compiler.process(element.value, **kw)
-    row: ColumnElement[bytes] = bytes_literal(b"")
-    if element.key:
-        # The key of a view may be NULL beside a value: reading refuses an empty row binding.
-        row = _present(element.row_key.expression(element.key))
-    value = concatenation([*_sections(element, companion), element.value])
-    return compiler.process(func.vaultdb.bind_row(row, value, type_=BYTES), **kw)
+    pieces = [*_sections(element, companion), element.value]
+    if _may_be_sorted(compiler):
+        row = (
+            _present(element.row_key.expression(element.key_columns))
+            if element.key_columns
+            else _NO_BYTES
+        )
+        bound: ColumnElement[bytes] = func.vaultdb.bind_row(row, concatenation(pieces), type_=BYTES)
+    else:
+        bound = concatenation([*_sized_row(element), *pieces])
+    return compiler.process(bound, **kw)
+
+
+def _sized_row(element: BoundValue) -> list[bytes | ColumnElement[bytes]]:
+    if not element.key_columns:
+        return [_NO_ROW]
+    sized = element.row_key.sized_expression(element.key_columns)
+    return [func.coalesce(sized, bytes_literal(_NO_ROW), type_=BYTES)]
+
+
+def _may_be_sorted(compiler: SQLCompiler) -> bool:
+    """Tell whether the server may sort or drop rows after it has computed the column list.
+
+    What is concatenated in the column list is computed, and large values fetched for it, before a
+    sort; ``vaultdb.bind_row`` is VOLATILE, so it is computed after. Without a sort the operators
+    are faster by the call of a function (0.6 µs for each value).
+    """
+    return any(_sorts(entry["selectable"]) for entry in compiler.stack) or not compiler.stack
+
+
+def _sorts(statement: Any) -> bool:
+    if isinstance(statement, SelectBase):
+        return any(getattr(statement, clause, ()) for clause in _SORTING)
+    return False
+
+
+_SORTING = ("_order_by_clauses", "_group_by_clauses", "_distinct")
 
 
 @compiles(BoundValue, "sqlite")
 def _sqlite(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
     companion = companion_to_verify(element, compiler)
-    if not element.key and element.tenant is None and companion is None:
+    if not element.key_columns and element.tenant is None and companion is None:
         return compiler.process(element.value, **kw)
     tags = "".join(str(int(tag)) for tag in element.row_key.tags)
-    arguments = list(element.key)
+    arguments = list(element.key_columns)
     for marker, column in ((SQLITE_COMPANION, companion), (SQLITE_TENANT, element.tenant)):
         if column is not None:
             tags += marker
@@ -75,4 +111,4 @@ def _sections(
 
 def _present(expression: ColumnElement[Any]) -> ColumnElement[bytes]:
     """Make NULL an empty string of bytes: with NULL the value itself would silently be NULL."""
-    return func.coalesce(expression, bytes_literal(b""), type_=BYTES)
+    return func.coalesce(expression, _NO_BYTES, type_=BYTES)

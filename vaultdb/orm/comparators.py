@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import BindParameter, ClauseElement, Column, ColumnElement, Null, bindparam
@@ -13,7 +14,7 @@ from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.index_match import IndexMatch
 from vaultdb.orm.probe import ProbeType
-from vaultdb.orm.supply import NotSupplied, bare, supplied_beside
+from vaultdb.orm.supply import NotSuppliedError, bare, supplied_beside
 
 if TYPE_CHECKING:
     from vaultdb.orm.types import Encrypted
@@ -98,10 +99,8 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
 
     def _companion(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         found = None
-        try:
+        with suppress(NotSuppliedError):
             found = supplied_beside(bare(column), _companions)
-        except NotSupplied:
-            pass
         if not found:
             self._refuse(
                 "outside of the query that selects it",
@@ -111,7 +110,7 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
 
     @property
     def _type(self) -> Encrypted[Any]:
-        type_: Any = self.expr.type
+        type_: Encrypted[Any] = self.expr.type  # type: ignore[assignment]
         return type_
 
     def _refuse(self, what: str, remedy: str = _DEFAULT_REMEDY) -> NoReturn:

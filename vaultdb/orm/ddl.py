@@ -54,7 +54,7 @@ def _keep_uncompressed(table: Table, connection: Connection | None, **_: Any) ->
         if isinstance(column.type, STORED_TYPES):
             statement = "ALTER TABLE %(fullname)s ALTER COLUMN %(column)s SET STORAGE EXTERNAL"
             name = prepare(column.name).replace("%%", "%")  # DDL doubles them once more
-            ddl = DDL(statement, context={"column": name})
+            ddl = DDL(statement, context={"column": name})  # type: ignore[no-untyped-call]
             connection.execute(ddl.against(table))
 
 

@@ -25,7 +25,7 @@ class IndexMatch(ColumnElement[bool]):
     __visit_name__ = "vaultdb_index_match"
     inherit_cache = True
     _is_implicitly_boolean = True
-    _traverse_internals = [
+    _traverse_internals = [  # noqa: RUF012  # as SQLAlchemy declares it
         ("companion", InternalTraversal.dp_clauseelement),
         ("probe", InternalTraversal.dp_clauseelement),
         ("negated", InternalTraversal.dp_boolean),
@@ -53,11 +53,11 @@ def _postgresql(element: IndexMatch, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(IndexMatch, "sqlite")
 def _sqlite(element: IndexMatch, compiler: SQLCompiler, **kw: Any) -> str:
-    companion = compiler.process(func.lower(func.hex(element.companion)), **kw)
-    probe = compiler.process(element.probe, **kw)
-    null_safe = compiler.process(element.companion, **kw)
-    within = f"{companion} {'NOT IN' if element.negated else 'IN'} (SELECT value FROM json_each({probe}))"
-    return f"({null_safe} IS NOT NULL AND {within})"
+    companion = compiler.process(element.companion, **kw)
+    digests = compiler.process(func.json_each(element.probe), **kw)
+    among = "NOT IN" if element.negated else "IN"
+    found = f"lower(hex({companion})) {among} (SELECT value FROM {digests})"  # noqa: S608
+    return f"({companion} IS NOT NULL AND {found})"
 
 
 @compiles(IndexMatch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import typing
 from types import SimpleNamespace
@@ -17,7 +18,10 @@ from vaultdb.orm.companion import is_companion
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.orm.types import Encrypted
 
-_TRACKED = {dict: MutableDict, list: MutableList}
+_TRACKED: dict[type, type[MutableDict[Any, Any] | MutableList[Any]]] = {
+    dict: MutableDict,
+    list: MutableList,
+}
 
 
 @event.listens_for(Mapper, "instrument_class")
@@ -33,18 +37,22 @@ def _leave_companions_out(mapper: Mapper[Any], _class: type) -> None:
 def _check(mapper: Mapper[Any], class_: type) -> None:
     """Check what can only be checked when all tables and classes are there."""
     if isinstance(mapper.local_table, Table):
-        for column in encrypted_columns(mapper.local_table):
-            row_key_of(column.table, column.type.bind)  # type: ignore[attr-defined]
-            _check_tenant_column(column)
+        _check_table(mapper.local_table)
     for attribute in mapper.column_attrs:
-        column = attribute.columns[0]
+        column: Any = attribute.columns[0]
         if attribute.parent is mapper and isinstance(column.type, Encrypted):
             _check_annotation(class_, attribute, column)
             _track_changes(class_, attribute, column.type)
 
 
-def _check_tenant_column(column: Any) -> None:
-    name = column.type.tenant_column
+def _check_table(table: Table) -> None:
+    for column in encrypted_columns(table):
+        type_: Any = column.type
+        row_key_of(table, type_.bind)
+        _check_tenant_column(column, type_.tenant_column)
+
+
+def _check_tenant_column(column: Any, name: str | None) -> None:
     if name is not None and name not in column.table.columns:
         raise ConfigurationError(
             f"{column} declares tenant_column={name!r}, which is no column of "
@@ -53,7 +61,8 @@ def _check_tenant_column(column: Any) -> None:
 
 
 def _track_changes(class_: type, attribute: ColumnProperty[Any], type_: Encrypted[Any]) -> None:
-    mutable = _TRACKED.get(typing.get_origin(type_.python_type) or type_.python_type)
+    kind: Any = typing.get_origin(type_.python_type) or type_.python_type
+    mutable = _TRACKED.get(kind)
     if mutable is not None:
         mutable.associate_with_attribute(getattr(class_, attribute.key))
 
@@ -66,8 +75,8 @@ def _check_annotation(class_: type, attribute: ColumnProperty[Any], column: Any)
     optional = type(None) in typing.get_args(annotation)
     if optional and not column.nullable:
         raise ConfigurationError(
-            f"{class_.__name__}.{attribute.key} is annotated as optional, but {column} is NOT NULL: "
-            "declare it with nullable=True, or take None out of the annotation"
+            f"{class_.__name__}.{attribute.key} is annotated as optional, but {column} is NOT NULL:"
+            " declare it with nullable=True, or take None out of the annotation"
         )
     if not optional and column.nullable:
         raise ConfigurationError(
@@ -79,7 +88,7 @@ def _check_annotation(class_: type, attribute: ColumnProperty[Any], column: Any)
 def _mapped_annotation(class_: type, name: str) -> Any:
     """Return what stands in ``Mapped[...]``, or None when that cannot be told."""
     for base in class_.__mro__:
-        if name in base.__dict__.get("__annotations__", ()):
+        if name in inspect.get_annotations(base):
             annotation = _evaluated(base, name)
             arguments = typing.get_args(annotation)
             is_mapped = isinstance(typing.get_origin(annotation), type) and issubclass(

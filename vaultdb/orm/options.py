@@ -79,7 +79,7 @@ class Options:
         """Refuse options that contradict the type.
 
         Raises:
-            ConfigurationError: padding where the type has none, an index on a type without equality.
+            ConfigurationError: a normaliser for text on another type.
 
         """
         if self.index is not None:

@@ -82,7 +82,7 @@ class ProbeType(UserDefinedType[Any]):
         """Name the parameter's type; only PostgreSQL casts to it."""
         return "BYTEA[]"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         """Compute the blind-index values under all live index keys of the tenant."""
         pack = _PACKERS.get(dialect.name, _refuse_dialect)
 

@@ -1,70 +1,122 @@
 """Reading a value: from what the database returned to what was stored.
 
-The function here runs once for each value of a result. SQLAlchemy memoises it per type and dialect,
-so it keeps names; the keyring and the tenant are asked for each value.
+One of these functions runs once for each value of a result. SQLAlchemy memoises them per type and
+dialect, so they keep names only; keyring and tenant are asked for each value.
+
+The expected form of a value is read without a copy of its parts; everything else, from sections to
+garbage, takes the long way round.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-from struct import Struct
-from struct import error as TooShort
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaultdb.crypto.envelope import MAGIC
 from vaultdb.crypto.reason import Reason
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import DecryptionError, StatementRefused
-from vaultdb.keys.wrapped_key import Purpose
-from vaultdb.orm.runtime import ATTRIBUTE, runtime_of
+from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.runtime import Runtime, runtime_of
 from vaultdb.orm.sections import split_sections, verify_sections
+from vaultdb.orm.tenant import tenant_in_use
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
+    from vaultdb.keys.data_key import DataKey
     from vaultdb.orm.types import Encrypted
 
 T = TypeVar("T")
+Reader = Callable[[Any], T | None]
 
-_size_at_start = Struct(">I").unpack_from
+_size_of_row = struct.Struct(">I").unpack_from
 _SIZE = 4
-_KEY_ID = slice(2, 18)
+_KEY_ID_START = 2
+_KEY_ID_END = 18
 
 
-def value_reader(type_: Encrypted[T], dialect: Dialect) -> Callable[[Any], T | None]:
+def value_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     """Return the function that reads values of one column on one engine."""
-    row_bound = type_.bind != "column"
-    keyset = type_.keyset
+    if type_.bind == "column":
+        return _reader(type_, dialect)
+    return _row_reader(type_, dialect)
+
+
+def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
+    """Read values that come with their row, and nothing else between."""
     identity = type_.identity
+    keyset = type_.keyset
     decode = type_.decode
-    data = Purpose.DATA
+    read_slowly = _reader(type_, dialect)
+    trusted: KeyScope | None = None  # a scope of this column's keyset and purpose: names only
+
+    def read(value: Any) -> T | None:
+        nonlocal trusted
+        if value is None:
+            return None
+        try:
+            start = _size_of_row(value)[0] + _SIZE
+            if value[start] != MAGIC or start == _SIZE:
+                return read_slowly(value)
+        except (IndexError, TypeError, struct.error):
+            return read_slowly(value)
+        runtime = runtime_of(dialect)
+        key = runtime.keyring.get(value[start + _KEY_ID_START : start + _KEY_ID_END])
+        scope = key.scope
+        if scope is not trusted or scope.tenant != tenant_in_use.value:
+            check_scope(key, keyset, runtime)
+            trusted = scope
+        return decode(key.decrypt_bound(identity, value, start))
+
+    return read
+
+
+def _reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
+    """Read values of any form."""
+    identity = type_.identity
+    row_bound = type_.bind != "column"
 
     def read(value: Any) -> T | None:
         if value is None:
             return None
-        runtime = getattr(dialect, ATTRIBUTE, None) or runtime_of(dialect)
-        try:
-            if value[0] == MAGIC:
-                row, envelope, sections = _without_row(row_bound), value, None
-            else:
-                end = _SIZE + _size_at_start(value)[0]
-                row, envelope, sections = value[_SIZE:end], value[end:], None
-                if (end == _SIZE) is row_bound:
-                    raise DecryptionError("no row")
-                if envelope[0] != MAGIC:
-                    sections, envelope = split_sections(envelope)
-        except (IndexError, TypeError, TooShort):
-            raise DecryptionError(Reason.MALFORMED) from None
-        key = runtime.keyring.get(envelope[_KEY_ID])
-        scope = key.scope
-        if scope.tenant != runtime.tenant_now() or scope.keyset != keyset or scope.purpose != data:
-            raise DecryptionError(Reason.SCOPE)
-        plain = decode(key.decrypt(identity, envelope, row))
-        if sections is not None:
+        row, rest = _take_row(value, row_bound)
+        sections, envelope = split_sections(rest)
+        runtime = runtime_of(dialect)
+        key = runtime.keyring.get(envelope[_KEY_ID_START:_KEY_ID_END])
+        check_scope(key, type_.keyset, runtime)
+        plain = type_.decode(key.decrypt(identity, envelope, row))
+        if sections:
             verify_sections(sections, type_, plain, runtime)
         return plain
 
     return read
+
+
+def check_scope(key: DataKey, keyset: str, runtime: Runtime) -> None:
+    """Refuse a DEK that is not the one of the reader's tenant and the column's keyset.
+
+    Raises:
+        DecryptionError: the key id names a DEK of somebody else, or for something else.
+
+    """
+    wanted = KeyScope(runtime.tenant_now(), keyset, Purpose.DATA)
+    if key.scope != wanted or key.realm != runtime.keyring.realm:
+        raise DecryptionError(Reason.SCOPE)
+
+
+def _take_row(value: Any, row_bound: bool) -> tuple[bytes, bytes]:
+    """Split what the database returned into row binding and the rest."""
+    if not isinstance(value, bytes) or len(value) <= _SIZE:
+        raise DecryptionError(Reason.MALFORMED)
+    if value[0] == MAGIC:
+        return _without_row(row_bound), value
+    end = _SIZE + _size_of_row(value)[0]
+    row = value[_SIZE:end]
+    if row_bound is (row == COLUMN_ONLY):
+        raise DecryptionError(Reason.ROW)
+    return row, value[end:]
 
 
 def _without_row(row_bound: bool) -> bytes:

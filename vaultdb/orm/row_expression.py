@@ -14,6 +14,9 @@ from vaultdb.crypto.row_binding import KeyTag
 
 BYTES: TypeEngine[bytes] = LargeBinary()
 
+_COUNT_SIZE = 1
+_PART_HEAD_SIZE = 5  # tag and size
+
 _FIXED_SIZES = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
 """Bytes of a key column's value; the others have the size in front computed by the server."""
 
@@ -25,10 +28,27 @@ def row_expression(parts: Sequence[tuple[KeyTag, ColumnElement[Any]]]) -> Column
         parts: each key column with its tag, in declared order.
 
     """
+    return concatenation(_pieces(parts))
+
+
+def sized_row_expression(
+    parts: Sequence[tuple[KeyTag, ColumnElement[Any]]],
+) -> ColumnElement[bytes]:
+    """Build the SQL of a row binding with its size (u32be) in front."""
+    row = row_expression(parts)
+    if not all(tag in _FIXED_SIZES for tag, _ in parts):
+        return concatenation([size_of(row), row])
+    size = _COUNT_SIZE + sum(_PART_HEAD_SIZE + _FIXED_SIZES[tag] for tag, _ in parts)
+    return concatenation([pack_u32(size), *_pieces(parts)])
+
+
+def _pieces(
+    parts: Sequence[tuple[KeyTag, ColumnElement[Any]]],
+) -> list[bytes | ColumnElement[bytes]]:
     pieces: list[bytes | ColumnElement[bytes]] = [bytes((len(parts),))]
     for tag, column in parts:
         pieces += _part(tag, column)
-    return concatenation(pieces)
+    return pieces
 
 
 def concatenation(pieces: Sequence[bytes | ColumnElement[bytes]]) -> ColumnElement[bytes]:

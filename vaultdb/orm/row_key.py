@@ -14,7 +14,7 @@ from vaultdb.crypto.row_binding import KeyTag, encode_key_part, row_binding
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.options import Bind
-from vaultdb.orm.row_expression import row_expression
+from vaultdb.orm.row_expression import row_expression, sized_row_expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class RowKey:
 
         """
         return row_expression(list(zip(self.tags, columns, strict=True)))
+
+    def sized_expression(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bytes]:
+        """Build the SQL that gives the same bytes with their size (u32be) in front."""
+        return sized_row_expression(list(zip(self.tags, columns, strict=True)))
 
 
 _row_keys: WeakKeyDictionary[Table, dict[Bind, RowKey]] = WeakKeyDictionary()
@@ -98,8 +102,8 @@ def _named(table: Table, name: str, key: tuple[Column[Any], ...]) -> Column[Any]
         raise ConfigurationError(f"bind= names {name!r}, which is no column of {table.fullname}")
     if key and column not in key:
         raise ConfigurationError(
-            f"bind= names {column}, which is not part of the primary key of {table.fullname}; a key "
-            "column must not change"
+            f"bind= names {column}, which is not part of the primary key of {table.fullname}; the "
+            "key must not change"
         )
     if column.nullable:
         raise ConfigurationError(f"bind= names {column}, which may be NULL; declare nullable=False")

@@ -1,8 +1,8 @@
 """Verify found values: a statement that searches by an index reads the index value back.
 
-Whoever can write to the table can swap two index values, and ``WHERE email = :victim`` finds another
-row. So when a statement mentions the companion of a column that it also returns, the index value of
-each row comes along, and reading recomputes it from the decrypted value.
+Whoever can write to the table can swap two index values, and ``WHERE email = :victim`` finds
+another row. So when a statement mentions the companion of a column that it also returns, the index
+value of each row comes along, and reading recomputes it from the decrypted value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import companion_of, is_companion
 from vaultdb.orm.index_value import IndexValue
 from vaultdb.orm.row_key import row_key_of
-from vaultdb.orm.supply import NotSupplied, supplied_beside
+from vaultdb.orm.supply import NotSuppliedError, supplied_beside
 
 if TYPE_CHECKING:
     from vaultdb.orm.bound_value import BoundValue
@@ -33,7 +33,7 @@ def companion_to_verify(element: BoundValue, compiler: SQLCompiler) -> ColumnEle
         StatementRefused: an inner query keeps the index value back, and the row's key too.
 
     """
-    if element.type.index is None:
+    if element.encrypted.index is None:
         return None
     bottom: list[Column[Any]] = []
     supplied = _supplied(element, bottom)
@@ -52,7 +52,7 @@ def _supplied(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[A
 
     try:
         found = supplied_beside(element.value, wanted)
-    except NotSupplied:
+    except NotSuppliedError:
         return None
     return found[0] if found else None
 
@@ -67,7 +67,7 @@ def _looked_up(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[
     key = row_key_of(table, "row").columns
     try:
         outer = supplied_beside(element.value, lambda column: row_key_of(column.table).columns)
-    except NotSupplied:
+    except NotSuppliedError:
         outer = None
     if outer is None or len({column.table for column in bottom}) > 1:
         raise StatementRefused(
@@ -79,7 +79,7 @@ def _looked_up(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[
     companion = companion_of(bottom[0])
     assert companion is not None
     lookup = select(inner.columns[companion.key]).where(*matches)
-    return lookup.correlate(element.value.table).scalar_subquery()  # type: ignore[attr-defined]
+    return lookup.correlate(element.value.table).scalar_subquery()
 
 
 def _searched(compiler: SQLCompiler) -> set[Column[Any]]:

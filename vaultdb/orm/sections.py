@@ -73,7 +73,7 @@ def verify_sections(
             if found != runtime.tenant_now().encode():
                 raise DecryptionError(Reason.SCOPE)
         elif not _is_index_value(found, type_, plain, runtime):
-            raise DecryptionError("wrong index value")
+            raise DecryptionError(Reason.INDEX)
 
 
 def _is_index_value(found: bytes, type_: Encrypted[Any], plain: object, runtime: Runtime) -> bool:

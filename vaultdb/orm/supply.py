@@ -23,7 +23,7 @@ Wanted = Callable[[Column[Any]], Sequence[ColumnElement[Any]]]
 """Given a table's column at the bottom: which columns of that table are looked for."""
 
 
-class NotSupplied(LookupError):
+class NotSuppliedError(LookupError):
     """A wanted column is not there; the argument is the column as the inner query knows it."""
 
 
@@ -41,14 +41,14 @@ def supplied_beside(
         The columns, or None when the value is a constant NULL.
 
     Raises:
-        NotSupplied: an inner query does not select a wanted column, or there is no table.
+        NotSuppliedError: an inner query does not select a wanted column, or there is no table.
 
     """
     source: Any = getattr(column, "table", None)
     if isinstance(source, Table):
         return wanted(source.columns[column.key])
     if not isinstance(source, AliasedReturnsRows):
-        raise NotSupplied(column)
+        raise NotSuppliedError(column)
     outer = list(source.c)
     places = _places(source.element, _place(column, outer), len(outer), wanted)
     return None if places is None else [outer[min(candidates)] for candidates in places]
@@ -56,9 +56,11 @@ def supplied_beside(
 
 def bare(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Take labels and parentheses off."""
-    while isinstance(column, Label | Grouping):
-        column = column.element
-    return column
+    inner: Any = column
+    while isinstance(inner, Label | Grouping):
+        inner = inner.element
+    bottom: ColumnElement[Any] = inner
+    return bottom
 
 
 def is_null_constant(column: ColumnElement[Any]) -> bool:
@@ -80,9 +82,9 @@ def _places(element: Any, place: int, width: int, wanted: Wanted) -> list[set[in
     elif isinstance(element, FromClause):
         listed = list(element.c)
     else:
-        raise NotSupplied(element)
+        raise NotSuppliedError(element)
     if len(listed) != width:
-        raise NotSupplied(element)
+        raise NotSuppliedError(element)
     value = bare(listed[place])
     inner = None if is_null_constant(value) else supplied_beside(value, wanted)
     return None if inner is None else [_all_places(needed, listed) for needed in inner]
@@ -95,7 +97,7 @@ def _common(arms: Sequence[list[set[int]] | None]) -> list[set[int]] | None:
         return None
     common = [set.intersection(*candidates) for candidates in zip(*answers, strict=True)]
     if not all(common):
-        raise NotSupplied(None)
+        raise NotSuppliedError(None)
     return common
 
 
@@ -107,5 +109,5 @@ def _all_places(needed: ColumnElement[Any], listed: Sequence[ColumnElement[Any]]
     # The ORM annotates columns: such a copy hashes like its original, and == would build SQL.
     places = {i for i, column in enumerate(listed) if hash(bare(column)) == hash(needed)}
     if not places:
-        raise NotSupplied(needed)
+        raise NotSuppliedError(needed)
     return places

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import inspect, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import inspect, literal_column, select
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Dialect
+
+POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]
 
 
 def columns(entity: Any, /, *, dialect: Dialect | None = None) -> str:
@@ -29,5 +31,8 @@ def columns(entity: Any, /, *, dialect: Dialect | None = None) -> str:
     """
     mapped = [attribute.class_attribute for attribute in inspect(entity).mapper.column_attrs]
     target = [getattr(entity, attribute.key) for attribute in mapped]
-    compiled = str(select(*target).compile(dialect=dialect or postgresql.dialect()))
-    return compiled[len("SELECT ") : compiled.index("\nFROM ")]
+    # The text may sort: with an ORDER BY here, values are bound to their rows after a sort there.
+    ordered = select(*target).order_by(literal_column("1"))
+    compiled = str(ordered.compile(dialect=dialect or POSTGRESQL))
+    # the last FROM: a column_property may hold another
+    return compiled[len("SELECT ") : compiled.rindex("\nFROM ")]

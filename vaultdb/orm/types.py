@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from sqlalchemy.types import UserDefinedType
@@ -35,8 +35,8 @@ class Encrypted(UserDefinedType[T]):
     `vaultdb.encrypted` is the shorter way with ``Mapped``; use this as a column type with Core,
     SQLModel (``sa_type=``) and dataclass mapping (``mapped_column(Encrypted(str))``).
 
-    The type holds names only. One instance may be shared by columns: the table replaces it by a copy
-    that knows its column's logical name.
+    The type holds names only. One instance may be shared by columns: the table replaces it by a
+    copy that knows its column's logical name.
 
     Args:
         python_type: the type of the values; see `vaultdb.crypto.codec.codec_for`.
@@ -57,9 +57,8 @@ class Encrypted(UserDefinedType[T]):
 
     Example:
         >>> from sqlalchemy import Column, Integer, MetaData, Table
-        >>> notes = Table(
-        ...     "note", MetaData(), Column("id", Integer, primary_key=True), Column("body", Encrypted(str))
-        ... )
+        >>> key = Column("id", Integer, primary_key=True)
+        >>> notes = Table("note", MetaData(), key, Column("body", Encrypted(str)))
         >>> notes.c.body.type
         Encrypted(str, logical_name='note.body')
 
@@ -81,7 +80,6 @@ class Encrypted(UserDefinedType[T]):
         pad: Pad = DEFAULT_PAD,
         tenant_column: str | None = None,
     ) -> None:
-        bind = tuple(bind) if isinstance(bind, list) else bind
         options = Options(index, bind, logical_name, keyset, validate, pad, tenant_column)
         self._prepare(python_type, options, logical_name)
 
@@ -96,6 +94,9 @@ class Encrypted(UserDefinedType[T]):
         self.hashable = python_type.__hash__ is not None
         self._identity = None if name is None else ColumnIdentity(name, codec.type_tag)
         self._framed = FramedCodec(codec, self.pad)
+        self.decode: Callable[[bytes], T] = self._framed.decode
+        """From a decrypted frame to the value; raises `DecryptionError`. Not a method: it is the
+        hot path."""
 
     @property
     def python_type(self) -> type[T]:
@@ -184,15 +185,6 @@ class Encrypted(UserDefinedType[T]):
             refusal = ValueRefused(f"{self.logical_name or 'encrypted value'}: {error}")
         raise refusal
 
-    def decode(self, frame: bytes) -> T:
-        """Return the value of a decrypted frame.
-
-        Raises:
-            DecryptionError: the frame does not hold a value of the type.
-
-        """
-        return self._framed.decode(frame)
-
     def _validate(self, value: T) -> None:
         assert self.options.validate is not None
         try:
@@ -205,7 +197,7 @@ class Encrypted(UserDefinedType[T]):
     # -- what SQLAlchemy calls -----------------------------------------------------------------
 
     @property
-    def _static_cache_key(self) -> tuple[Hashable, ...]:
+    def _static_cache_key(self) -> Any:
         # By default built from positional constructor arguments, which would leave the options
         # out: two columns would share one cached statement, and one associated data.
         return (Encrypted, self._python_type, self.options, self.logical_name)
@@ -214,16 +206,16 @@ class Encrypted(UserDefinedType[T]):
         """Name the column's type; other dialects than PostgreSQL see `vaultdb.orm.ddl`."""
         return "BLOB"
 
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def column_expression(self, colexpr: ColumnElement[Any]) -> ColumnElement[Any]:
         """Select the value together with its row."""
-        return bound_value(self, column)
+        return bound_value(self, colexpr)
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], bytes | None]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         """Let ciphertexts pass, and nothing else."""
         del dialect
         return _envelope_of
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], T | None]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Decrypt; memoised per dialect, so it keeps names and looks everything else up."""
         del coltype
         return value_reader(self, dialect)
@@ -244,7 +236,7 @@ _UNCHANGED = Options(None, "row", None, "default", None, DEFAULT_PAD, None)
 
 def _restored(python_type: type[Any], options: Options, name: str | None) -> Encrypted[Any]:
     fresh: Encrypted[Any] = object.__new__(Encrypted)
-    fresh._prepare(python_type, options, name)
+    fresh._prepare(python_type, options, name)  # noqa: SLF001  # the unpickled instance's own
     return fresh
 
 

@@ -1,0 +1,78 @@
+"""Whether the results of a statement may be fetched in binary.
+
+In text PostgreSQL sends two hexadecimal digits for each byte of an encrypted value, and psycopg
+turns them back. In binary psycopg must know how to load every type of the result: it returns the
+raw bytes of an enum, citext or money. The types are known when a result is there, so a statement
+with encrypted columns runs once in text, and then in binary if all its types are safe.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vaultdb.errors import SchemaError
+from vaultdb.orm.types import Encrypted
+
+SAFE_TYPES = frozenset(
+    {
+        16,  # bool
+        17,  # bytea
+        20,  # bigint
+        21,  # smallint
+        23,  # integer
+        25,  # text
+        701,  # double precision
+        1043,  # varchar
+        1082,  # date
+        1114,  # timestamp
+        1184,  # timestamptz
+        2950,  # uuid
+    }
+)
+"""OIDs of result types that load to the same Python value from text and from binary.
+
+Fixed for ever in PostgreSQL's ``pg_type.dat``. Not real: binary shows digits that text rounds.
+`tests/integration/orm/test_read_binary.py` compares each.
+"""
+
+_VERDICT = "_vaultdb_binary"
+
+
+def wants_binary(context: Any) -> bool:
+    """Tell whether a statement that is about to run may be fetched in binary.
+
+    Args:
+        context: the execution context.
+
+    """
+    compiled = context.compiled
+    return compiled is not None and vars(compiled).get(_VERDICT) is True
+
+
+def note_result_types(context: Any, oids: list[int], *, binary: bool) -> None:
+    """Learn the types of a result, for the next execution of its statement.
+
+    Args:
+        context: the execution context.
+        oids: the types of the result's columns.
+        binary: whether the result was fetched in binary.
+
+    Raises:
+        SchemaError: it was, and a column's type has changed since to one that is not safe.
+
+    """
+    compiled = context.compiled
+    if compiled is None or not oids:
+        return
+    state = vars(compiled)
+    safe = SAFE_TYPES.issuperset(oids)
+    if _VERDICT not in state or not safe:
+        state[_VERDICT] = safe and _is_encrypted(compiled)
+    if binary and not safe:
+        raise SchemaError(
+            "a result column has changed its type since this statement ran first; run it again"
+        )
+
+
+def _is_encrypted(compiled: Any) -> bool:
+    return any(isinstance(entry.type, Encrypted) for entry in compiled._result_columns)  # noqa: SLF001
