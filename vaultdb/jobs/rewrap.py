@@ -1,4 +1,4 @@
-"""Rotate the KEK and rewrap every DEK under it, in batches, safe to kill at any point.
+"""Rotate the KEK and rewrap every DEK under it, in chunks, safe to kill at any point.
 
 A rewrap changes how a DEK is wrapped, never the DEK: no row of the application is touched. The
 rotator never sees a DEK. Progress is the table itself (``kek_version``), so a run that was killed
@@ -8,19 +8,21 @@ taken to be unfinished and is finished, without rotating the KEK once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vaultdb.db.rewraps import RewrapTable
 from vaultdb.errors import KeyringError
 from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
+from vaultdb.keys.unwrapping import chunks
 from vaultdb.keys.wrapped_key import WrappedKey
 
 WORKERS = 4
-"""Batches in flight: one waits for Vault while another waits for PostgreSQL's commit."""
-PAGE_SIZE = WORKERS * BATCH_SIZE * 2
-"""Keys read at a time."""
+"""Chunks in flight: some wait for Vault while others wait for PostgreSQL."""
+CHUNK_SIZE = 5 * BATCH_SIZE
+"""Keys per transaction, five requests to Vault. A killed run repeats at most `WORKERS` chunks."""
 
 Progress = Callable[[int], None]
 """Called with the number of keys that were dealt with since the last call."""
@@ -79,7 +81,7 @@ def run(
         agreed: from `plan`, perhaps shown to somebody since.
         provider: the rotator's.
         table: the key table, by the rotator's login.
-        progress: told about every batch.
+        progress: told about every chunk.
 
     Raises:
         KeyUnavailable: Vault or PostgreSQL went away; run again to go on.
@@ -102,42 +104,39 @@ def _rewrap_all(
 ) -> tuple[int, list[str]]:
     done = 0
     failures: list[str] = []
-
-    def one_batch(batch: Sequence[WrappedKey]) -> tuple[int, list[str]]:
-        return _rewrap_batch(batch, provider, table)
-
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="vaultdb-rewrap") as workers:
-        for page in _pages(version, table):
-            batches = [page[i : i + BATCH_SIZE] for i in range(0, len(page), BATCH_SIZE)]
-            for batch, (changed, failed) in zip(
-                batches, workers.map(one_batch, batches), strict=True
-            ):
-                done += changed
-                failures += failed
-                progress(len(batch))
+        waiting: deque[Future[tuple[int, int, list[str]]]] = deque()
+        for chunk in table.stale(version, CHUNK_SIZE):
+            waiting.append(workers.submit(_rewrap_chunk, chunk, provider, table))
+            if len(waiting) > WORKERS:
+                done += _collect(waiting.popleft(), failures, progress)
+        for future in waiting:
+            done += _collect(future, failures, progress)
     return done, failures
 
 
-def _pages(version: int, table: RewrapTable) -> Iterator[list[WrappedKey]]:
-    after = b""
-    while page := table.stale(version, after, PAGE_SIZE):
-        yield page
-        after = page[-1].key_id
+def _collect(
+    future: Future[tuple[int, int, list[str]]], failures: list[str], progress: Progress
+) -> int:
+    read, changed, failed = future.result()
+    failures += failed
+    progress(read)
+    return changed
 
 
-def _rewrap_batch(
-    batch: Sequence[WrappedKey], provider: KeyProvider, table: RewrapTable
-) -> tuple[int, list[str]]:
-    answers = provider.rewrap([(key.wrapped, key.context()) for key in batch])
-    good = [
-        (key, answer)
-        for key, answer in zip(batch, answers, strict=True)
-        if not isinstance(answer, KeyringError)
-    ]
-    failures = [
-        f"{key.key_id.hex()}: {answer}"
-        for key, answer in zip(batch, answers, strict=True)
-        if isinstance(answer, KeyringError)
-    ]
-    changed = table.replace([key for key, _ in good], [answer for _, answer in good])
-    return changed, failures
+def _rewrap_chunk(
+    chunk: Sequence[WrappedKey], provider: KeyProvider, table: RewrapTable
+) -> tuple[int, int, list[str]]:
+    """Rewrap a chunk; return how many were read and changed, and what failed."""
+    keys: list[WrappedKey] = []
+    new: list[tuple[str, int]] = []
+    failures: list[str] = []
+    for batch in chunks(chunk):
+        answers = provider.rewrap([(key.wrapped, key.context()) for key in batch])
+        for key, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, KeyringError):
+                failures.append(f"{key.key_id.hex()}: {answer}")
+            else:
+                keys.append(key)
+                new.append(answer)
+    return len(chunk), table.replace(keys, new), failures

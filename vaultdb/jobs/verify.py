@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from vaultdb.crypto.derive import key_id as key_id_of
 from vaultdb.db.rewraps import RewrapTable, Unverified
 from vaultdb.errors import KeyringError, KeyUnavailable
-from vaultdb.jobs.rewrap import Progress
-from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
+from vaultdb.jobs.rewrap import CHUNK_SIZE, Progress
+from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.unwrapping import chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def verify(
     Args:
         provider: of a role that may decrypt.
         table: the key table, by a login that may change wrappings.
-        progress: told about every batch.
+        progress: told about every chunk.
 
     Raises:
         KeyUnavailable: the provider cannot be reached; nothing was taken back because of that.
@@ -44,10 +45,8 @@ def verify(
     verified = 0
     taken_back: list[str] = []
     broken: list[str] = []
-    after = b""
-    while batch := table.unverified(after, BATCH_SIZE):
-        after = batch[-1].key.key_id
-        good, bad = _opened(provider, batch, previous=False)
+    for chunk in table.unverified(CHUNK_SIZE):
+        good, bad = _opened(provider, chunk, previous=False)
         verified += table.confirm([item.key for item in good])
         if bad:
             revived, lost = _opened(provider, bad, previous=True)
@@ -55,7 +54,7 @@ def verify(
             taken_back += [item.key.key_id.hex() for item in revived]
             broken += [item.key.key_id.hex() for item in lost]
         if progress:
-            progress(len(batch))
+            progress(len(chunk))
     return Verified(verified, tuple(taken_back), tuple(broken))
 
 
@@ -66,7 +65,11 @@ def _opened(
     rows = [item.before() if previous else item.key for item in items]
     good: list[Unverified] = []
     bad: list[Unverified] = []
-    deks = provider.unwrap([(row.wrapped, row.context()) for row in rows])
+    deks = [
+        dek
+        for batch in chunks(rows)
+        for dek in provider.unwrap([(row.wrapped, row.context()) for row in batch])
+    ]
     for item, dek in zip(items, deks, strict=True):
         # An outage says nothing about a key: never take a wrapping back because of it.
         if isinstance(dek, KeyUnavailable):
