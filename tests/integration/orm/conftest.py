@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
@@ -17,10 +17,15 @@ from vaultdb.vault.providers.memory import MemoryProvider
 
 
 @pytest.fixture(scope="package")
-def keyring(realm) -> Iterator[Keyring]:
-    keyring = Keyring(
-        realm=realm, provider=MemoryProvider(), store=MemoryKeyStore(), create_keys=True
-    )
+def new_keyring(realm) -> Callable[[], Keyring]:
+    """Make keyrings over the same keys; a new one has not unwrapped any yet."""
+    provider, store = MemoryProvider(), MemoryKeyStore()
+    return lambda: Keyring(realm=realm, provider=provider, store=store, create_keys=True)
+
+
+@pytest.fixture(scope="package")
+def keyring(new_keyring) -> Iterator[Keyring]:
+    keyring = new_keyring()
     yield keyring
     keyring.close()
 

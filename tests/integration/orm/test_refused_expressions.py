@@ -212,6 +212,11 @@ REFUSED = {
     "insert an encrypted column from a plain one": lambda: insert(P).from_select(
         ["id", "ward", "name"], select(P.id, P.ward, P.ward)
     ),
+    "encrypted result of an insert in a CTE": lambda: select(
+        insert(P).values(ward="x", name=None).returning(P.id, P.name).cte().c.name
+    ),
+    "insert in a CTE": lambda: select(insert(P).values(name="x").returning(P.id).cte().c.id),
+    "update in a CTE": lambda: select(update(P).values(name="x").returning(P.id).cte().c.id),
     "set a column to another": lambda: update(P).values(name=P.ssn),
     "set a plain column to an encrypted one": lambda: update(P).values(ward=P.name),
     "set a column to itself": lambda: update(P).values(name=P.name),

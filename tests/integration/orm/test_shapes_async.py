@@ -14,14 +14,8 @@ from sqlalchemy.orm import selectinload
 import vaultdb
 from tests.integration.orm.models import Patient, Visit, core_note
 from vaultdb.errors import StatementRefused
-from vaultdb.keys.keyring import Keyring
 
 pytestmark = pytest.mark.asyncio
-
-
-def cold(keyring: Keyring) -> Keyring:
-    """Return a keyring over the same keys that has not unwrapped any yet."""
-    return Keyring(realm=keyring.realm, provider=keyring.provider, store=keyring.store)
 
 
 @pytest_asyncio.fixture
@@ -75,11 +69,12 @@ async def test_streams(engine):
 
 
 @pytest.mark.parametrize("fetch", ["all", "scalar", "stream"])
-async def test_a_cold_key_in_the_result(engine, matrix, keyring, fetch):
+async def test_a_cold_key_in_the_result(engine, matrix, new_keyring, fetch):
     async with engine.begin() as connection:
         await connection.execute(insert(core_note), [{"id": 1, "body": "b"}])
     other = create_async_engine(matrix.sqlalchemy_url)
-    vaultdb.install(other, keyring=cold(keyring))
+    keyring = new_keyring()
+    vaultdb.install(other, keyring=keyring)
     try:
         async with other.connect() as connection:
             statement = select(core_note.c.body)
@@ -92,6 +87,7 @@ async def test_a_cold_key_in_the_result(engine, matrix, keyring, fetch):
                     assert [row.body async for row in result] == ["b"]
     finally:
         await other.dispose()
+        keyring.close()
 
 
 async def test_a_refusal(engine):

@@ -247,10 +247,16 @@ def test_delete_with_conditions(session):
     assert rows(session) == [(0, "b")]
 
 
-def test_insert_through_a_cte(session):
-    added = insert(T).values(id=1, body="a").returning(T.c.id, T.c.body).cte("added")
+def test_insert_of_plain_columns_through_a_cte(session):
+    added = insert(T).values(id=1, slug="s").returning(T.c.id).cte("added")
     assert session.execute(select(added.c.id)).all() == [(1,)]
-    assert rows(session) == [(1, "a")]
+
+
+def test_update_of_plain_columns_through_a_cte(session):
+    session.execute(insert(T).values(id=1, body="a"))
+    changed = update(T).values(slug="t").returning(T.c.id).cte("changed")
+    statement = select(T.c.body).join(changed, changed.c.id == T.c.id)
+    assert session.execute(statement).all() == [("a",)]
 
 
 def test_core_insert_of_an_identity_table(session):

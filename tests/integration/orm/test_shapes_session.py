@@ -249,6 +249,7 @@ def test_history_and_attributes_hold_plain_values(session):
     patient = ada()
     session.add(patient)
     session.commit()
+    assert patient.name == "Ada"
     patient.name = "Grace"
     history = inspect(patient).attrs.name.load_history()
     assert (history.added, history.deleted) == (["Grace"], ["Ada"])

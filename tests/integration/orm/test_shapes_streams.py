@@ -25,8 +25,8 @@ def test_yield_per(many):
 
 
 def test_stream_results(many):
-    result = many.connection().execution_options(stream_results=True, max_row_buffer=10)
-    rows = result.execute(select(Node.secret).order_by(Node.id))
+    statement = select(Node.secret).order_by(Node.id)
+    rows = many.execute(statement.execution_options(stream_results=True, max_row_buffer=10))
     assert [row.secret for row in rows] == [f"s{i}" for i in range(N)]
 
 

@@ -24,6 +24,7 @@ from vaultdb.orm.refusals import positions as at
 from vaultdb.orm.refusals.columns import bare, is_column, is_encrypted, refusal
 from vaultdb.orm.refusals.rows import (
     check_distinct,
+    check_nested_write,
     check_set_operation,
     check_textual_columns,
     check_whole_row,
@@ -153,6 +154,16 @@ class RefusingCompiler(_Base):
         check_textual_columns(taf, nested=bool(self.stack))
         return super().visit_textual_select(taf, *args, **kwargs)
 
+    def visit_insert(self, insert_stmt: Any, *args: Any, **kwargs: Any) -> Any:
+        check_nested_write(insert_stmt, nested=bool(self.stack))
+        with self._within(at.INSERT_FROM_SELECT):
+            return super().visit_insert(insert_stmt, *args, **kwargs)
+
+    def visit_update(self, update_stmt: Any, *args: Any, **kwargs: Any) -> Any:
+        check_nested_write(update_stmt, nested=bool(self.stack))
+        with self._within(at.SET):
+            return super().visit_update(update_stmt, *args, **kwargs)
+
     def visit_on_conflict_do_update(self, on_conflict: Any, **kwargs: Any) -> Any:
         with self._within(at.CONFLICT), self._permit(_taken_over(on_conflict)):
             return super().visit_on_conflict_do_update(on_conflict, **kwargs)
@@ -218,13 +229,11 @@ for _name, _position in {
     "visit_aggregateorderby": at.AGGREGATE_ORDER,
     "visit_case": at.CASE,
     "visit_cast": at.CAST,
-    "visit_insert": at.INSERT_FROM_SELECT,
     "visit_join": at.JOIN_ON,
     "visit_over": at.WINDOW,
     "visit_postgresql_distinct_on": at.DISTINCT_ON,
     "visit_try_cast": at.CAST,
     "visit_type_coerce": at.CAST,
-    "visit_update": at.SET,
     "visit_withingroup": at.AGGREGATE_ORDER,
 }.items():
     setattr(RefusingCompiler, _name, _framed(_name, _position))

@@ -19,6 +19,7 @@ __all__ = [
     "INSERT_FROM_SELECT",
     "IN_SUBQUERY",
     "JOIN_ON",
+    "NESTED_WRITE",
     "ORDER_BY",
     "SCALAR_SUBQUERY",
     "SET",
@@ -88,6 +89,9 @@ SET: Final = Position(
 )
 CONFLICT: Final = Position(
     "in ON CONFLICT", "name the primary key, and set encrypted columns from excluded or a value"
+)
+NESTED_WRITE: Final = Position(
+    "in an INSERT or UPDATE inside another statement", "execute the write as one of its own"
 )
 TEXT: Final = Position(
     "in the result of a textual statement",

@@ -22,6 +22,7 @@ from vaultdb.orm.refusals.columns import (
 
 __all__ = [
     "check_distinct",
+    "check_nested_write",
     "check_set_operation",
     "check_textual_columns",
     "check_whole_row",
@@ -49,6 +50,20 @@ def check_distinct(select: Any) -> None:
     columns = list(select._all_selected_columns)
     for column in _without_key(columns):
         raise refusal(column, at.DISTINCT)
+
+
+def check_nested_write(statement: Any, *, nested: bool) -> None:
+    """Refuse an INSERT or UPDATE of encrypted columns inside another statement.
+
+    The write interceptor sees whole statements only: the values would arrive as plaintext.
+    """
+    if not nested:
+        return
+    columns = statement.table.c
+    for name in [*(statement._values or ()), *(getattr(statement, "_select_names", None) or ())]:
+        column = columns.get(name) if isinstance(name, str) else name
+        if is_encrypted(column):
+            raise refusal(column, at.NESTED_WRITE)
 
 
 def check_set_operation(compound: CompoundSelect[Any], keyword: str) -> None:
