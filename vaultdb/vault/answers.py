@@ -118,6 +118,15 @@ def error_of_failure(failure: Exception, addr: str) -> VaultError:
     return VaultUnavailable(f"{addr} cannot be reached; check vault.addr and that it runs")
 
 
+def take(answer: Any, *names: str) -> Any:
+    """Return a field of an answer; an answer without it comes from something else than Vault."""
+    for name in names:
+        if not isinstance(answer, dict) or name not in answer:
+            raise VaultRejected(f"vault's answer has no {'.'.join(names)}; check vault.addr")
+        answer = answer[name]
+    return answer
+
+
 def known_reason(text: str) -> str:
     """Return our words for a server's text, empty when it is not one we know."""
     lowered = text.lower()

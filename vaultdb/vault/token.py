@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from vaultdb.errors import VaultRejected
+from vaultdb.vault.answers import take
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,25 @@ class Token:
         return self.obtained_at + self.ttl
 
     @classmethod
-    def from_login(cls, answer: Mapping[str, Any], asked_at: float) -> Token:
+    def from_login(cls, answer: Any, asked_at: float) -> Token:
         """Read the answer of a login or of `renew-self`."""
-        auth = answer["auth"]
-        return cls(auth["client_token"], asked_at, _ttl(auth["lease_duration"]), auth["renewable"])
+        return cls(
+            str(take(answer, "auth", "client_token")),
+            asked_at,
+            _ttl(take(answer, "auth", "lease_duration")),
+            bool(take(answer, "auth", "renewable")),
+        )
 
     @classmethod
-    def from_lookup(cls, secret: str, answer: Mapping[str, Any], asked_at: float) -> Token:
+    def from_lookup(cls, secret: str, answer: Any, asked_at: float) -> Token:
         """Read the answer of `lookup-self` for a token that somebody gave us."""
-        data = answer["data"]
-        ttl, renewable = _ttl(data["ttl"]), bool(data.get("renewable"))
+        ttl = _ttl(take(answer, "data", "ttl"))
+        renewable = bool(answer["data"].get("renewable"))
         return cls(secret, asked_at, ttl, renewable, is_ours=False)
 
 
-def _ttl(seconds: float) -> float:
+def _ttl(seconds: object) -> float:
     """Read a TTL: 0 is a root token, which lives for ever."""
+    if not isinstance(seconds, int | float):
+        raise VaultRejected("vault's answer has no TTL in seconds; check vault.addr")
     return float(seconds) if seconds else math.inf

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from vaultdb.errors import VaultRejected
-from vaultdb.vault.answers import known_reason
+from vaultdb.vault.answers import known_reason, take
 from vaultdb.vault.client import VaultClient
 
 T = TypeVar("T")
@@ -46,19 +46,20 @@ class Transit:
 
     def read(self) -> KekFacts:
         """Read the KEK's properties."""
-        data = self._client.call(
+        answer = self._client.call(
             lambda vault: vault.secrets.transit.read_key(self._kek, mount_point=self._mount)
-        )["data"]
+        )
+        data = take(answer, "data")
         return KekFacts(
             derived=bool(data.get("derived")),
             exportable=bool(data.get("exportable")),
             plaintext_backup=bool(data.get("allow_plaintext_backup")),
-            latest_version=int(data["latest_version"]),
+            latest_version=int(take(data, "latest_version")),
         )
 
     def data_key(self, context: bytes) -> tuple[bytes, str]:
         """Make a DEK: its 32 secret bytes and its wrapped text."""
-        data = self._client.call(
+        answer = self._client.call(
             lambda vault: vault.secrets.transit.generate_data_key(
                 self._kek,
                 "plaintext",
@@ -66,8 +67,9 @@ class Transit:
                 bits=DEK_BITS,
                 mount_point=self._mount,
             )
-        )["data"]
-        return _plaintext(data["plaintext"]), str(data["ciphertext"])
+        )
+        plaintext = take(answer, "data", "plaintext")
+        return _plaintext(plaintext), str(take(answer, "data", "ciphertext"))
 
     def unwrap(self, items: Sequence[tuple[str, bytes]]) -> list[bytes | VaultRejected]:
         """Decrypt wrapped DEKs, each with its context; errors take the place of single items."""
@@ -76,7 +78,7 @@ class Transit:
             # Without this one bad item makes the whole answer a 400.
             {"batch_input": _items(items), "partial_failure_response_code": 200},
             len(items),
-            lambda result: _plaintext(result["plaintext"]),
+            lambda result: _plaintext(take(result, "plaintext")),
         )
 
     def rewrap(self, items: Sequence[tuple[str, bytes]]) -> list[str | VaultRejected]:
@@ -85,7 +87,7 @@ class Transit:
             "rewrap",
             {"batch_input": _items(items)},
             len(items),
-            lambda result: str(result["ciphertext"]),
+            lambda result: str(take(result, "ciphertext")),
         )
 
     def rotate(self) -> None:
@@ -96,24 +98,24 @@ class Transit:
         )
 
     def _batch(
-        self, operation: str, body: dict[str, Any], count: int, take: Callable[[Any], T]
+        self, operation: str, body: dict[str, Any], count: int, read: Callable[[Any], T]
     ) -> list[T | VaultRejected]:
         path = f"{self._mount}/{operation}/{self._kek}"
         # Not through hvac's methods: they do not know the parameter for partial failures.
         answer = self._client.call(lambda vault: vault.adapter.post(f"/v1/{path}", json=body))
-        results = answer["data"]["batch_results"]
-        if len(results) != count:
-            raise VaultRejected(f"{path}: vault answered {len(results)} of {count} items")
-        return [_result(result, path, take) for result in results]
+        results = take(answer, "data", "batch_results")
+        if not isinstance(results, list) or len(results) != count:
+            raise VaultRejected(f"{path}: vault did not answer all of {count} items")
+        return [_result(result, path, read) for result in results]
 
 
-def _result(result: Any, path: str, take: Callable[[Any], T]) -> T | VaultRejected:
+def _result(result: Any, path: str, read: Callable[[Any], T]) -> T | VaultRejected:
     """Look at each item: a failed one comes with status 200 and an `error`."""
-    error = result.get("error")
+    error = result.get("error") if isinstance(result, dict) else "not an item"
     if error:
         reason = known_reason(str(error)) or "the item was refused"
         return VaultRejected(f"{path}: {reason}")
-    return take(result)
+    return read(result)
 
 
 def _items(items: Sequence[tuple[str, bytes]]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import ssl
 import threading
 import time
@@ -79,6 +80,9 @@ class FakeVault:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+
+            def server_bind(self) -> None:
+                socketserver.TCPServer.server_bind(self)  # HTTPServer's asks the DNS for a name
 
             def handle_error(self, *_: Any) -> None:
                 pass

@@ -7,6 +7,7 @@ import re
 import hvac
 
 from vaultdb.errors import VaultDenied, VaultRejected
+from vaultdb.vault.answers import take
 from vaultdb.vault.login.secret_file import ReadSecret
 from vaultdb.vault.token import Token
 
@@ -88,7 +89,7 @@ class WrappedSecretId:
         origin: str | None = None
         try:
             answer = vault.adapter.post("/v1/sys/wrapping/lookup", json={"token": wrapping_token})
-            origin = str(answer["data"]["creation_path"])
+            origin = str(take(answer, "data", "creation_path"))
         except (VaultRejected, VaultDenied):
             pass
         if origin is None:
@@ -106,7 +107,8 @@ class WrappedSecretId:
         # allowed by a policy.
         vault.token = wrapping_token
         try:
-            secret_id = str(vault.adapter.post("/v1/sys/wrapping/unwrap")["data"]["secret_id"])
+            answer = vault.adapter.post("/v1/sys/wrapping/unwrap")
+            secret_id = str(take(answer, "data", "secret_id"))
         except (VaultRejected, VaultDenied):
             pass
         finally:
