@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final, NoReturn
 
-from vaultdb.crypto.limits import MAX_JSON_DEPTH
+from vaultdb.crypto.limits import MAX_INTEGER, MAX_JSON_DEPTH, MIN_INTEGER
 from vaultdb.crypto.text import utf8
 from vaultdb.errors import ValueRefused
 
-_INT64 = range(-(1 << 63), 1 << 63)
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+)
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def dump_json(value: Any) -> bytes:
@@ -29,10 +37,7 @@ def dump_json(value: Any) -> bytes:
 
     """
     _check(value, MAX_JSON_DEPTH)
-    text = json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
-    )
-    return utf8(text)
+    return utf8(_ENCODER.encode(value))
 
 
 def load_json(document: bytes) -> Any:
@@ -43,7 +48,7 @@ def load_json(document: bytes) -> Any:
         RecursionError: it is nested deeper than any that was written.
 
     """
-    return json.loads(document)
+    return _DECODER.decode(document.decode())
 
 
 def equal_numbers(value: Any) -> Any:
@@ -52,7 +57,7 @@ def equal_numbers(value: Any) -> Any:
         return {key: equal_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [equal_numbers(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and int(value) in _INT64:
+    if isinstance(value, float) and value.is_integer() and _fits(int(value)):
         return int(value)
     return value
 
@@ -80,13 +85,18 @@ def _check_scalar(value: Any) -> None:
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, int):
-        if value not in _INT64:
+        if not _fits(value):
             raise _refused("integers of at most 64 bits")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise _refused("finite numbers only")
     else:
         raise _refused("dict, list, str, int, float, bool and None only")
+
+
+def _fits(value: int) -> bool:
+    # Not `in range(…)`: that walks the range for a subclass of int, such as an IntEnum.
+    return MIN_INTEGER <= value <= MAX_INTEGER
 
 
 def _refused(wanted: str) -> ValueRefused:

@@ -60,6 +60,10 @@ MAX_ENVELOPE_SIZE: Final = 1_100_000
 MAX_NAME_SIZE: Final = 255
 """UTF-8 bytes of a logical name or tenant: schema.table.column takes 3 x 63 + 2 (NAMEDATALEN)."""
 
+MIN_INTEGER: Final = -(1 << 63)
+MAX_INTEGER: Final = (1 << 63) - 1
+"""Integers are stored in 64 bits, as PostgreSQL's bigint."""
+
 MAX_KEY_COLUMNS: Final = 32
 """Columns of one key: PostgreSQL's INDEX_MAX_KEYS."""
 

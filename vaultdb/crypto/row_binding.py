@@ -26,7 +26,7 @@ from typing import Final
 from uuid import UUID
 
 from vaultdb.crypto.encoding import pack_u32
-from vaultdb.crypto.limits import MAX_KEY_COLUMNS
+from vaultdb.crypto.limits import MAX_INTEGER, MAX_KEY_COLUMNS, MIN_INTEGER
 from vaultdb.crypto.text import utf8
 from vaultdb.errors import ConfigurationError, ValueRefused
 
@@ -38,7 +38,6 @@ POSTGRESQL_EPOCH: Final = date(2000, 1, 1).toordinal()
 
 _INT64: Final = Struct(">q")
 _INT32: Final = Struct(">i")
-_INT64_RANGE: Final = range(-(1 << 63), 1 << 63)
 
 
 class KeyTag(IntEnum):
@@ -86,7 +85,9 @@ def row_binding(parts: Sequence[tuple[KeyTag, bytes]]) -> bytes:
 
 
 def _integer(value: object) -> bytes:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _INT64_RANGE:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refused("an integer")
+    if not MIN_INTEGER <= value <= MAX_INTEGER:
         raise _refused("an integer of at most 64 bits")
     return _INT64.pack(value)
 

@@ -7,9 +7,9 @@ from struct import Struct
 from typing import ClassVar, Final
 
 from vaultdb.crypto.codecs.failure import bad_payload, refused
+from vaultdb.crypto.limits import MAX_INTEGER, MIN_INTEGER
 
-INT64: Final = Struct(">q")
-INT64_RANGE: Final = range(-(1 << 63), 1 << 63)
+_INT64: Final = Struct(">q")
 _FLOAT64: Final = Struct(">d")
 _NAN: Final = bytes.fromhex("7ff8000000000000")  # the quiet NaN without sign or payload
 
@@ -26,13 +26,13 @@ class IntegerCodec:
         """Encode an integer of at most 64 bits."""
         if not isinstance(value, int) or isinstance(value, bool):
             raise refused("int", "an int")
-        if value not in INT64_RANGE:
+        if not MIN_INTEGER <= value <= MAX_INTEGER:
             raise refused("int", "at most 64 bits; use encrypted(Decimal) for larger numbers")
-        return INT64.pack(value)
+        return _INT64.pack(value)
 
     def decode(self, payload: bytes, version: int) -> int:
         """Decode an integer."""
-        if version != 1 or len(payload) != INT64.size:
+        if version != 1 or len(payload) != _INT64.size:
             raise bad_payload()
         return int.from_bytes(payload, "big", signed=True)
 

@@ -33,7 +33,14 @@ def kind_and_offset(value: datetime | time, column: str) -> tuple[int, int]:
 
 
 def zone_of(kind: int, offset: int) -> tzinfo | None:
-    """Rebuild the time zone: a fixed offset, because a rule's name may change its meaning."""
+    """Rebuild the time zone: a fixed offset, because a zone's rules change over the years.
+
+    Raises:
+        ValueError: unknown kind bits, a naive value with an offset, or a day's offset and more.
+
+    """
+    if kind & ~(AWARE | FOLD) or (offset and not kind & AWARE):
+        raise ValueError("not a kind that was ever written")
     if not kind & AWARE:
         return None
     return timezone(timedelta(seconds=offset)) if offset else UTC
