@@ -80,7 +80,7 @@ def codec_for(python_type: Any, /) -> Codec[Any]:
 
     """
     built_in = get_origin(python_type) or python_type  # dict[str, int] is encrypted as a dict
-    if built_in in _BUILT_IN:
+    if isinstance(built_in, type) and built_in in _BUILT_IN:
         return _BUILT_IN[built_in]
     if isinstance(python_type, type):
         if issubclass(python_type, Enum):

@@ -173,8 +173,8 @@ CIRCULAR = []
 CIRCULAR.append(CIRCULAR)
 
 REFUSED = [
-    (str, "sec\0ret"),
-    (str, "sec\ud800ret"),
+    (str, "xyz\0zyx"),
+    (str, "xyz\ud800zyx"),
     (str, b"secret"),
     (str, 5017),
     (bytes, "secret"),
@@ -217,9 +217,9 @@ REFUSED = [
     (dict, {"a": math.nan}),
     (dict, {"a": -math.inf}),
     (dict, {"a": 2**63}),
-    (dict, {"a": "sec\0ret"}),
-    (dict, {"sec\0ret": 1}),
-    (dict, {"a": "sec\ud800ret"}),
+    (dict, {"a": "xyz\0zyx"}),
+    (dict, {"xyz\0zyx": 1}),
+    (dict, {"a": "xyz\ud800zyx"}),
     (dict, {"a": b"secret"}),
     (dict, {"a": Decimal(1)}),
     (list, nested(101)),
@@ -235,7 +235,7 @@ def test_what_would_not_come_back_the_same_is_refused_without_showing_it(python_
             encode(value)
         error = caught.value
         assert error.__cause__ is error.__context__ is None
-        for secret in ("sec", "ret", "5017", "2000"):
+        for secret in ("xyz", "zyx", "5017", "2000"):
             assert secret not in repr(error)
 
 
