@@ -57,8 +57,8 @@ class Transit:
             latest_version=int(take(data, "latest_version")),
         )
 
-    def data_key(self, context: bytes) -> tuple[bytes, str]:
-        """Make a DEK: its 32 secret bytes and its wrapped text."""
+    def data_key(self, context: bytes) -> tuple[bytes, str, int]:
+        """Make a DEK: its 32 secret bytes, its wrapped text and the KEK's version."""
         answer = self._client.call(
             lambda vault: vault.secrets.transit.generate_data_key(
                 self._kek,
@@ -69,7 +69,7 @@ class Transit:
             )
         )
         plaintext = take(answer, "data", "plaintext")
-        return _plaintext(plaintext), str(take(answer, "data", "ciphertext"))
+        return _plaintext(plaintext), *_wrapped(take(answer, "data", "ciphertext"))
 
     def unwrap(self, items: Sequence[tuple[str, bytes]]) -> list[bytes | VaultRejected]:
         """Decrypt wrapped DEKs, each with its context; errors take the place of single items."""
@@ -81,13 +81,13 @@ class Transit:
             lambda result: _plaintext(take(result, "plaintext")),
         )
 
-    def rewrap(self, items: Sequence[tuple[str, bytes]]) -> list[str | VaultRejected]:
+    def rewrap(self, items: Sequence[tuple[str, bytes]]) -> list[tuple[str, int] | VaultRejected]:
         """Encrypt wrapped DEKs anew under the latest version, inside Vault."""
         return self._batch(
             "rewrap",
             {"batch_input": _items(items)},
             len(items),
-            lambda result: str(take(result, "ciphertext")),
+            lambda result: _wrapped(take(result, "ciphertext")),
         )
 
     def rotate(self) -> None:
@@ -133,14 +133,9 @@ def _plaintext(text: str) -> bytes:
         return b""  # no DEK has this size, so it is refused; the text must not reach an error
 
 
-def version_of(wrapped: str) -> int:
-    """Read the KEK's version in a wrapped text.
-
-    Raises:
-        VaultRejected: it is not a transit ciphertext.
-
-    """
-    match = _WRAPPED.fullmatch(wrapped)
+def _wrapped(text: object) -> tuple[str, int]:
+    """Read the KEK's version in a wrapped text."""
+    match = _WRAPPED.fullmatch(str(text))
     if match is None:
         raise VaultRejected("the wrapped data key is not a transit ciphertext")
-    return int(match[1])
+    return match[0], int(match[1])

@@ -62,6 +62,7 @@ class FakeVault:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 self.request.settimeout(10)

@@ -16,7 +16,7 @@ from vaultdb.errors import (
     VaultUntrusted,
 )
 from vaultdb.vault.client import VaultClient
-from vaultdb.vault.transit import Transit, version_of
+from vaultdb.vault.transit import Transit
 
 T = TypeVar("T")
 
@@ -45,8 +45,7 @@ class VaultProvider:
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
         self._check_once()
-        dek, wrapped = _translated(lambda: self._transit.data_key(context))
-        return dek, wrapped, version_of(wrapped)
+        return _translated(lambda: self._transit.data_key(context))
 
     def unwrap(self, keys: Sequence[tuple[str, bytes]]) -> list[bytes | KeyringError]:
         """Unwrap pairs of wrapped text and context in one request."""
@@ -61,8 +60,7 @@ class VaultProvider:
         self._check_once()
         results = _translated(lambda: self._transit.rewrap(keys))
         return [
-            _item(result) if isinstance(result, VaultRejected) else (result, version_of(result))
-            for result in results
+            _item(result) if isinstance(result, VaultRejected) else result for result in results
         ]
 
     def rotate(self) -> int:
