@@ -145,6 +145,13 @@ class StateFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Let one command at a time change this stack."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.root, os.W_OK | os.X_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            raise DevStackError(f"cannot write to {self.root}: choose a folder with --state")
         with _lock(self.root / "lock"):
             yield
 
@@ -172,7 +179,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _try_lock(path: Path) -> int | None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # a reset may just have removed it
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

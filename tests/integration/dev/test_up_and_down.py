@@ -136,6 +136,22 @@ def test_env_without_a_stack_says_what_to_do(vaultdb: Command, tmp_path: Path):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "environment", "words"),
+    [
+        ("/proc/none", {}, "cannot write to /proc/none: choose a folder with --state"),
+        ("state", {"VAULTDB_DEV_VAULT": "/none", "VAULTDB_DEV_POSTGRES": "/none"}, "cannot find"),
+    ],
+)
+def test_an_up_that_cannot_work_says_why_in_one_line(
+    vaultdb: Command, tmp_path: Path, folder: str, environment: dict[str, str], words: str
+):
+    printed = vaultdb("dev", "up", "--state", str(tmp_path / folder), **environment)
+    assert printed.returncode != 0
+    assert words in printed.stderr
+    assert len(printed.stderr.strip().splitlines()) == 1
+
+
 def test_status_as_json_names_both_servers(running: DevStack, vaultdb: Command):
     printed = vaultdb("dev", "status", "--json", "--state", str(running.folder.root))
     servers = json.loads(printed.stdout)["servers"]
