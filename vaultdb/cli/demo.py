@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,9 +18,10 @@ from rich.table import Table
 from vaultdb.cli.options import Json
 from vaultdb.cli.report import plural, print_json
 from vaultdb.demo.data import read_patients
-from vaultdb.demo.job import Demo, Step
-from vaultdb.dev.stack import DevStack
-from vaultdb.dev.temporary import temporary_stack
+
+if TYPE_CHECKING:
+    from vaultdb.demo.job import Step
+    from vaultdb.dev.stack import DevStack
 
 START = "start OpenBao and PostgreSQL"
 
@@ -48,6 +49,10 @@ def command(
     reads everything back. Nothing stays running or stored unless --keep.
     """
     patients = read_patients(csv)
+    # Only now: SQLAlchemy, Alembic and hvac take longer to import than a bad file to refuse.
+    from vaultdb.demo.job import Demo, Step
+    from vaultdb.dev.temporary import temporary_stack
+
     console = Console(stderr=True)
     start = perf_counter()
     with _terminable(), console.status(START) as status, temporary_stack(keep=keep) as stack:

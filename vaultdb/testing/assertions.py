@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import Column, LargeBinary, Table, column, inspect, select, table
-from sqlalchemy.orm import Mapper, Session
-from sqlalchemy.orm.exc import UnmappedInstanceError
+from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from vaultdb.crypto import blind_index
 from vaultdb.crypto.envelope import check_envelope
@@ -52,10 +51,10 @@ def assert_encrypted(session: Session, instance: object, attribute: str) -> None
 
 
 def _mapper_of(instance: object) -> Mapper[object]:
-    try:
-        return inspect(instance).mapper  # type: ignore[no-any-return]
-    except UnmappedInstanceError:
-        raise TypeError(f"{type(instance).__name__} is not a mapped class") from None
+    state = inspect(instance, raiseerr=False)
+    if not isinstance(state, InstanceState):
+        raise TypeError(f"{type(instance).__name__} is not a mapped class")
+    return state.mapper
 
 
 def _column_of(mapper: Mapper[object], attribute: str) -> Column[object]:
