@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint, event
 from sqlalchemy.schema import PrimaryKeyConstraint
@@ -13,8 +14,8 @@ from vaultdb.orm.naming import default_logical_name
 from vaultdb.orm.options import REFUSED_ARGUMENTS
 from vaultdb.orm.types import Encrypted
 
-_COMPLETE = "vaultdb.complete"
-"""The key in a table's ``info`` that says: all columns of its declaration are there."""
+_under_construction: WeakSet[Table] = WeakSet()
+"""Tables that do not have all columns of their declaration yet."""
 
 
 def encrypted_columns(table: Table) -> list[Column[Any]]:
@@ -29,18 +30,20 @@ def _name_type(column: Column[Any], table: Any) -> None:
         return
     _refuse_contradictions(column)
     column.type = column.type.named(default_logical_name(table, column))
-    if _COMPLETE in table.info:
+    if table not in _under_construction:
         add_companion(column)
 
 
+@event.listens_for(Table, "before_parent_attach")
+def _begin(table: Table, _metadata: MetaData) -> None:
+    _under_construction.add(table)
+
+
 @event.listens_for(Table, "after_parent_attach")
-def _complete(table: Table, metadata: MetaData) -> None:
+def _complete(table: Table, _metadata: MetaData) -> None:
     """Add companions once all columns are there: a copied table brings its own."""
-    del metadata
-    columns = encrypted_columns(table)
-    if columns:
-        table.info[_COMPLETE] = True
-    for column in columns:
+    _under_construction.discard(table)
+    for column in encrypted_columns(table):
         add_companion(column)
 
 

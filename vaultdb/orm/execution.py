@@ -38,7 +38,7 @@ class EncryptionContext:
             runtime = runtime_of(dialect)
             tenant = tenant_for(connection, runtime)
             load_keys(runtime.keyring, tenant, uses)
-            tenant_in_use.value = tenant
+            tenant_in_use.switch_to(tenant)
         context = super()._init_compiled(  # type: ignore[misc]
             dialect, connection, dbapi_connection, execution_options, compiled, *args, **kwargs
         )
@@ -49,7 +49,7 @@ class EncryptionContext:
         tenant = self.vaultdb_tenant
         if tenant is None:
             return super()._setup_result_proxy()  # type: ignore[misc]
-        tenant_in_use.value = tenant
+        tenant_in_use.switch_to(tenant)
         result = super()._setup_result_proxy()  # type: ignore[misc]
         if result.returns_rows:
             result.cursor_strategy = TenantFetch(result.cursor_strategy, tenant)
@@ -76,19 +76,19 @@ class TenantFetch:
     def fetchone(self, *args: Any, **kwargs: Any) -> Any:
         """Fetch a row."""
         row = self._inner.fetchone(*args, **kwargs)
-        tenant_in_use.value = self._tenant
+        tenant_in_use.switch_to(self._tenant)
         return row
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
         """Fetch some rows."""
         rows = self._inner.fetchmany(*args, **kwargs)
-        tenant_in_use.value = self._tenant
+        tenant_in_use.switch_to(self._tenant)
         return rows
 
     def fetchall(self, *args: Any, **kwargs: Any) -> Any:
         """Fetch all rows."""
         rows = self._inner.fetchall(*args, **kwargs)
-        tenant_in_use.value = self._tenant
+        tenant_in_use.switch_to(self._tenant)
         return rows
 
     def yield_per(self, result: Any, *args: Any) -> None:

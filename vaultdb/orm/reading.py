@@ -10,6 +10,7 @@ garbage, takes the long way round.
 from __future__ import annotations
 
 import struct
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,6 +51,7 @@ def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     keyset = type_.keyset
     decode = type_.decode
     read_slowly = _reader(type_, dialect)
+    in_use = tenant_in_use
     trusted: KeyScope | None = None  # a scope of this column's keyset and purpose: names only
 
     def read(value: Any) -> T | None:
@@ -62,12 +64,16 @@ def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
                 return read_slowly(value)
         except (IndexError, TypeError, struct.error):
             return read_slowly(value)
-        runtime = runtime_of(dialect)
-        key = runtime.keyring.get(value[start + _KEY_ID_START : start + _KEY_ID_END])
-        scope = key.scope
-        if scope is not trusted or scope.tenant != tenant_in_use.value:
-            check_scope(key, keyset, runtime)
-            trusted = scope
+        key_id = value[start + _KEY_ID_START : start + _KEY_ID_END]
+        key = in_use.key() if key_id == in_use.key_id else None
+        if key is None:
+            key = key_to_read_with(key_id, keyset, runtime_of(dialect))
+            in_use.key_id = key_id
+            in_use.key = weakref.ref(key)
+            trusted = key.scope
+        elif key.scope is not trusted:
+            check_scope(key, keyset, runtime_of(dialect))
+            trusted = key.scope
         return decode(key.decrypt_bound(identity, value, start))
 
     return read
@@ -84,14 +90,26 @@ def _reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
         row, rest = _take_row(value, row_bound)
         sections, envelope = split_sections(rest)
         runtime = runtime_of(dialect)
-        key = runtime.keyring.get(envelope[_KEY_ID_START:_KEY_ID_END])
-        check_scope(key, type_.keyset, runtime)
+        key = key_to_read_with(envelope[_KEY_ID_START:_KEY_ID_END], type_.keyset, runtime)
         plain = type_.decode(key.decrypt(identity, envelope, row))
         if sections:
             verify_sections(sections, type_, plain, runtime)
         return plain
 
     return read
+
+
+def key_to_read_with(key_id: bytes, keyset: str, runtime: Runtime) -> DataKey:
+    """Return the DEK that an envelope names, if the reader may read with it.
+
+    Raises:
+        DecryptionError: it is unknown, or of another tenant, keyset or purpose.
+        KeyringError: it cannot be had.
+
+    """
+    key = runtime.keyring.get(key_id)
+    check_scope(key, keyset, runtime)
+    return key
 
 
 def check_scope(key: DataKey, keyset: str, runtime: Runtime) -> None:

@@ -10,11 +10,15 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, ColumnElement, Table
 
+from vaultdb.crypto.encoding import pack_u32
 from vaultdb.crypto.row_binding import KeyTag, encode_key_part, row_binding
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.options import Bind
 from vaultdb.orm.row_expression import row_expression, sized_row_expression
+
+_SIZES = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
+"""Bytes of the key parts that all have one size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,15 @@ class RowKey:
                 for tag, value in zip(self.tags, values, strict=True)
             ]
         )
+
+    def encode_all(self, keys: Sequence[Sequence[object]]) -> list[bytes]:
+        """Encode the keys of several rows; see `encode`."""
+        if len(self.tags) == 1 and self.tags[0] in _SIZES:
+            # All bindings start alike: one integer, UUID or date of the same size.
+            tag = self.tags[0]
+            head = bytes((1, tag)) + pack_u32(_SIZES[tag])
+            return [head + encode_key_part(tag, _typed(tag, key)) for (key,) in keys]
+        return [self.encode(key) for key in keys]
 
     def expression(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bytes]:
         """Build the SQL that gives the same bytes.

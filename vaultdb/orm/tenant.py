@@ -11,12 +11,34 @@ in turns.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vaultdb.keys.data_key import DataKey
+
+
+def _no_key() -> None:
+    """Stand for a weak reference to a key that is gone."""
 
 
 class TenantInUse(threading.local):
-    """One tenant per thread; None before the first statement that touches encrypted columns."""
+    """One tenant per thread, and the DEK that the last value of the fetched rows was read with.
+
+    The rows of one fetch are processed in one go and mostly under one DEK: remembering it until the
+    next fetch saves the keyring's look-up for each value. Weakly, so that it does not outlive the
+    keyring's own copy.
+    """
 
     value: str | None = None
+    """None before the first statement that touches encrypted columns"""
+    key_id: bytes | None = None
+    key: Callable[[], DataKey | None] = staticmethod(_no_key)
+
+    def switch_to(self, tenant: str) -> None:
+        """Say whose values are processed next."""
+        self.value = tenant
+        self.key_id = None
 
 
 tenant_in_use = TenantInUse()

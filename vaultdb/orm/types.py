@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from sqlalchemy.types import UserDefinedType
@@ -185,6 +185,17 @@ class Encrypted(UserDefinedType[T]):
             refusal = ValueRefused(f"{self.logical_name or 'encrypted value'}: {error}")
         raise refusal
 
+    def encode_all(self, values: Sequence[T]) -> list[bytes]:
+        """Validate and encode the values of several rows; see `encode`."""
+        try:
+            if self.options.validate is not None:
+                for value in values:
+                    self._validate(value)
+            return list(map(self._framed.encode, values))
+        except ValueRefused as error:
+            refusal = ValueRefused(f"{self.logical_name or 'encrypted value'}: {error}")
+        raise refusal
+
     def _validate(self, value: T) -> None:
         assert self.options.validate is not None
         try:
@@ -197,7 +208,7 @@ class Encrypted(UserDefinedType[T]):
     # -- what SQLAlchemy calls -----------------------------------------------------------------
 
     @property
-    def _static_cache_key(self) -> Any:
+    def _static_cache_key(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         # By default built from positional constructor arguments, which would leave the options
         # out: two columns would share one cached statement, and one associated data.
         return (Encrypted, self._python_type, self.options, self.logical_name)
