@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vaultdb.errors import (
         ConfigurationError,
         DecryptionError,
+        DevStackError,
         KeyDenied,
         KeyMissing,
         KeyringError,
@@ -41,6 +42,7 @@ __all__ = [
     "Acting",
     "ConfigurationError",
     "DecryptionError",
+    "DevStackError",
     "Encrypted",
     "Equality",
     "KeyDenied",

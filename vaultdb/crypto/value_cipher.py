@@ -8,7 +8,7 @@ Each shortcut was measured on a 32-byte value (µs): the writer prefix saves a s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from os import getpid
 from typing import Final, NoReturn
@@ -129,6 +129,44 @@ class ValueCipher(WriterPrefixOwner):
                 nonce_tail, frame, self._prefixes[column.encoded] + _lengths[len(row)] + row
             )
         )
+
+    def encrypt_all(
+        self,
+        column: ColumnIdentity,
+        frames: Sequence[bytes],
+        rows: Sequence[bytes],
+        nonce_tails: Sequence[bytes],
+    ) -> list[bytes]:
+        """Encrypt one column of several rows, at two thirds of the cost of one by one.
+
+        Args:
+            column: the column's names.
+            frames: the framed values, secret.
+            rows: their row bindings.
+            nonce_tails: 12 bytes from `nonce_tails` for each value.
+
+        Returns:
+            the envelopes.
+
+        Raises:
+            ValueError: not as many rows and tails as frames, or a tail of another size.
+
+        """
+        if any(len(tail) != NONCE_TAIL_SIZE for tail in nonce_tails):
+            raise ValueError("a nonce tail has 12 bytes; draw it with nonce_tails()")
+        prefix = self._prefixes[column.encoded]
+        writer = self._writer
+        if writer.process != getpid():  # a fork cannot happen in the middle of this thread's loop
+            writer = self._writer = self._new_writer()
+        uses, head, encrypt = writer.uses, writer.head, writer.encrypt
+        envelopes: list[bytes] = []
+        for frame, row, tail in zip(frames, rows, nonce_tails, strict=True):
+            if next(uses, None) is None:
+                writer = self._writer = self._new_writer()
+                uses, head, encrypt = writer.uses, writer.head, writer.encrypt
+            associated = prefix + _lengths[len(row)] + row
+            envelopes.append(head + tail + encrypt(tail, frame, associated))
+        return envelopes
 
     def decrypt(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:
         """Decrypt one value.

@@ -16,7 +16,7 @@ from vaultdb.orm.refusals import install_refusals
 from vaultdb.orm.runtime import ATTRIBUTE, Runtime, find_runtime
 from vaultdb.orm.scope import follow_sessions
 from vaultdb.orm.sqlite import register_functions
-from vaultdb.orm.writing import intercept_writes
+from vaultdb.orm.writing import follow_flushes, intercept_writes
 from vaultdb.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _prepare(engine: Engine, runtime: Runtime) -> None:
     setattr(dialect, ATTRIBUTE, runtime)
     intercept_writes(engine)
     follow_sessions()
+    follow_flushes()
     event.listen(engine, "engine_disposed", lambda _engine: runtime.close())
     if dialect.name == "sqlite":
         event.listen(engine, "checkout", _give_functions)

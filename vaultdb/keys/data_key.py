@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 from uuid import UUID
 
@@ -14,6 +14,9 @@ from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
 
 __all__ = ["DataKey", "KeyScope", "KeyState", "Purpose", "WrappedKey"]
 
+EncryptAll = Callable[
+    [ColumnIdentity, Sequence[bytes], Sequence[bytes], Sequence[bytes]], list[bytes]
+]
 Encrypt = Callable[[ColumnIdentity, bytes, bytes, bytes], bytes]
 Decrypt = Callable[[ColumnIdentity, bytes, bytes], bytes]
 DecryptBound = Callable[[ColumnIdentity, bytes, int], bytes]
@@ -37,6 +40,7 @@ class DataKey:
         "decrypt",
         "decrypt_bound",
         "encrypt",
+        "encrypt_all",
         "index_digest",
         "key_id",
         "realm",
@@ -52,6 +56,8 @@ class DataKey:
     state: KeyState
     encrypt: Encrypt
     """(column, frame, row binding, 12 bytes of nonce tail) to the envelope"""
+    encrypt_all: EncryptAll
+    """(column, frames, row bindings, nonce tails) to the envelopes"""
     decrypt: Decrypt
     """(column, envelope, row binding) to the frame; raises `DecryptionError`"""
     decrypt_bound: DecryptBound
@@ -68,11 +74,13 @@ class DataKey:
         if row.scope.purpose is Purpose.DATA:
             cipher = ValueCipher(dek, realm=row.realm, tenant=row.scope.tenant)
             self.encrypt = cipher.encrypt
+            self.encrypt_all = cipher.encrypt_all
             self.decrypt = cipher.decrypt
             self.decrypt_bound = cipher.decrypt_bound
             self.index_digest = _not_an_index_key
         else:
             self.encrypt = _not_a_data_key
+            self.encrypt_all = _not_a_data_key
             self.decrypt = _not_a_data_key
             self.decrypt_bound = _not_a_data_key
             self.index_digest = BlindIndex(dek, realm=row.realm, tenant=row.scope.tenant).digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vaultdb.orm.writing.flush import follow_flushes
 from vaultdb.orm.writing.interceptor import intercept_writes
 
-__all__ = ["intercept_writes"]
+__all__ = ["follow_flushes", "intercept_writes"]

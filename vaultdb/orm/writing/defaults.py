@@ -7,7 +7,6 @@ which would otherwise be shown ciphertexts among the current parameters.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +29,14 @@ class DefaultContext:
 
     def __init__(
         self,
-        connection: Connection | None,
+        connection: Connection,
         column: Column[Any],
-        row: Row,
         *,
         isinsert: bool,
     ) -> None:
         self.connection = connection
         self.current_column = column
-        self.current_parameters = row
+        self.current_parameters: Row = {}
         self.isinsert = isinsert
 
     @property
@@ -49,12 +47,12 @@ class DefaultContext:
     @property
     def dialect(self) -> Any:
         """The dialect of the connection."""
-        return None if self.connection is None else self.connection.dialect
+        return self.connection.dialect
 
     @property
     def engine(self) -> Any:
         """The engine of the connection."""
-        return None if self.connection is None else self.connection.engine
+        return self.connection.engine
 
     def get_current_parameters(self, *, isolate_multiinsert_groups: bool = True) -> Row:
         """Return a copy of the row's values by column key."""
@@ -62,13 +60,9 @@ class DefaultContext:
         return dict(self.current_parameters)
 
 
-def evaluate(
-    default: Any, column: Column[Any], row: Row, connection: Connection | None, *, isinsert: bool
-) -> Any:
-    """Evaluate a Python-side default or onupdate."""
-    if default.is_scalar:
-        return default.arg
-    return default.arg(DefaultContext(connection, column, row, isinsert=isinsert))
+def evaluate(default: Any, context: DefaultContext) -> Any:
+    """Evaluate a Python-side default or onupdate for the context's row."""
+    return default.arg if default.is_scalar else default.arg(context)
 
 
 def is_python_side(default: Any) -> bool:
@@ -80,15 +74,9 @@ def takes_context(default: Any) -> bool:
     """Return whether a default is a function that is shown the current parameters."""
     if default is None or not default.is_callable:
         return False
-    # SQLAlchemy wraps functions without a parameter and keeps the original in __wrapped__.
-    return not hasattr(default.arg, "__wrapped__") and _has_parameter(default.arg)
-
-
-def _has_parameter(function: Any) -> bool:
-    try:
-        return bool(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return True
+    # SQLAlchemy puts a function of its own around those that take no parameter.
+    module = getattr(default.arg, "__globals__", {}).get("__name__")
+    return bool(module != type(default).__module__)
 
 
 def fill_in(write: Write, rows: Sequence[Row], columns: Sequence[Column[Any]]) -> None:
@@ -101,5 +89,7 @@ def fill_in(write: Write, rows: Sequence[Row], columns: Sequence[Column[Any]]) -
                 f"{column} is encrypted, so its default cannot be SQL; use a value or a function"
             )
         key = column.key
+        context = DefaultContext(write.connection, column, isinsert=isinsert)
         for row in rows:
-            row[key] = evaluate(default, column, row, write.connection, isinsert=isinsert)
+            context.current_parameters = row
+            row[key] = evaluate(default, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.crypto.nonce import nonce_tails
@@ -10,7 +11,7 @@ from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import StatementRefused, ValueRefused
 from vaultdb.orm.ciphertext import Ciphertext
 from vaultdb.orm.companion import companion_value
-from vaultdb.orm.writing.values import is_expression
+from vaultdb.orm.writing.values import is_expression_type
 
 if TYPE_CHECKING:
     from vaultdb.orm.writing.keys import Bindings
@@ -40,38 +41,54 @@ def encrypt_rows(
         KeyMissing, KeyUnavailable, KeyDenied: there is no key to encrypt with.
 
     """
-    tails = iter(nonce_tails(len(rows) * len(columns)))
+    tails = nonce_tails(len(rows) * len(columns))
     for column in columns:
         _check_tenant(write, rows, column)
         if column.companion is not None:
             _fill_companion(write, rows, column)
-        if column.row_key is None:
-            bound: Sequence[bytes] = [COLUMN_ONLY] * len(rows)
-        elif column.row_key in bindings:
-            bound = bindings[column.row_key]
-        else:
-            assert all(row[column.key] is None for row in rows)
-            continue
-        key = column.key
-        encode = column.type.encode
-        encrypt = write.runtime.keyring.active(write.tenant, column.type.keyset).encrypt
-        identity = column.identity
-        for row, binding in zip(rows, bound, strict=True):
-            value = row[key]
-            if value is not None:
-                row[key] = Ciphertext(encrypt(identity, encode(value), binding, next(tails)))
+        present, bound = _present(rows, column, bindings)
+        if present:
+            _encrypt(write, present, bound, column, [tails.pop() for _ in present])
 
 
 def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> None:
     """Refuse SQL as the value of an encrypted column: the server cannot encrypt."""
     for column in columns:
         key = column.key
-        for row in rows:
-            if is_expression(row[key]):
-                raise StatementRefused(
-                    f"{column.column} is encrypted and can only be set to a plain value, not to "
-                    "SQL: read the value first and set it"
-                )
+        if any(map(is_expression_type, {type(row[key]) for row in rows})):
+            raise StatementRefused(
+                f"{column.column} is encrypted and can only be set to a plain value, not to SQL: "
+                "read the value first and set it"
+            )
+
+
+def _present(
+    rows: Sequence[Row], column: EncryptedColumn, bindings: Bindings
+) -> tuple[Sequence[Row], Sequence[bytes]]:
+    """Return the rows whose value is not NULL, and what each is bound to."""
+    key = column.key
+    present = [row[key] is not None for row in rows]
+    if not any(present):
+        return (), ()
+    bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
+    if all(present):
+        return rows, bound
+    return list(compress(rows, present)), list(compress(bound, present))
+
+
+def _encrypt(
+    write: Write,
+    rows: Sequence[Row],
+    bound: Sequence[bytes],
+    column: EncryptedColumn,
+    tails: Sequence[bytes],
+) -> None:
+    key = column.key
+    frames = column.type.encode_all([row[key] for row in rows])
+    dek = write.runtime.keyring.active(write.tenant, column.type.keyset)
+    envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
+    for row, envelope in zip(rows, envelopes, strict=True):
+        row[key] = Ciphertext(envelope)
 
 
 def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:

@@ -60,7 +60,10 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> No
     if bound:
         move_into_rows(write, inline, [column.key for column in table.key_columns])
         complete_keys(write, rows)
-    fill_in(write, rows, [column.column for column in defaulted])
+    context = [
+        column for column in table.context_columns if not _is_given(column.key, rows, inline)
+    ]
+    fill_in(write, rows, [column.column for column in defaulted] + context)
     if upsert is not None:
         _encrypt_upsert(write, upsert, rows, bound=bound)
     encrypt_rows(write, rows, written, encode_keys(written, rows) if bound else {})
@@ -77,6 +80,10 @@ def _encrypt_upsert(write: Write, upsert: Upsert, rows: Sequence[Row], *, bound:
 def _holds_bound_value(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> bool:
     keys = [column.key for column in columns if column.row_key is not None]
     return any(row[key] is not None for row in rows for key in keys)
+
+
+def _is_given(key: str, rows: Sequence[Row], inline: Mapping[str, Any]) -> bool:
+    return key in rows[0] or key in inline
 
 
 def _by_key(write: Write, values: Any) -> Row:

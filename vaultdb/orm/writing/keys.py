@@ -56,15 +56,11 @@ def encode_keys(
 
 
 def _encode(row_key: RowKey, values: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    encode = row_key.encode
-    keys = [column.key for column in row_key.columns]
-    try:
-        known = [[row[key] for key in keys] for row in values]
-    except KeyError:
-        known = []
-    if len(known) != len(values) or any(None in key for key in known):
+    names = [column.key for column in row_key.columns]
+    keys = [[row.get(name) for name in names] for row in values]
+    if any(part is None for key in keys for part in key):
         raise StatementRefused(
             f"{names_of(row_key.columns)} must be given in each parameter set, and not be NULL: "
             "encrypted values are bound to the key"
         )
-    return [encode(key) for key in known]
+    return row_key.encode_all(keys)

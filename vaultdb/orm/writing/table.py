@@ -12,6 +12,7 @@ from vaultdb.keys.wrapped_key import Purpose
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.orm.types import Encrypted
+from vaultdb.orm.writing.defaults import takes_context
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -49,6 +50,10 @@ class EncryptedTable:
     key_columns: tuple[Column[Any], ...]
     """of all row keys together, in declared order"""
     keyset_uses: tuple[KeysetUse, ...]
+    context_columns: tuple[Column[Any], ...]
+    """plaintext columns whose default is shown the row, and must be shown it in plaintext"""
+    renewing_columns: tuple[Column[Any], ...]
+    """the same for onupdate"""
 
     @property
     def bound(self) -> list[EncryptedColumn]:
@@ -97,6 +102,7 @@ def _look_at(table: Table) -> EncryptedTable | None:
     in_keys = {
         key for column in columns.values() if column.row_key for key in column.row_key.columns
     }
+    plain = [c for c in table.c if c.key not in columns and c not in in_keys]
     uses: list[KeysetUse] = []
     for column in columns.values():
         uses.append((column.type.keyset, Purpose.DATA))
@@ -108,6 +114,8 @@ def _look_at(table: Table) -> EncryptedTable | None:
         companions={c.companion.key: c for c in columns.values() if c.companion is not None},
         key_columns=tuple(column for column in table.c if column in in_keys),
         keyset_uses=tuple(dict.fromkeys(uses)),
+        context_columns=tuple(c for c in plain if takes_context(c.default)),
+        renewing_columns=tuple(c for c in plain if takes_context(c.onupdate)),
     )
 
 

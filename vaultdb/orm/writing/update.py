@@ -43,7 +43,8 @@ def encrypt_update(write: Write) -> Any:
         bindings = _bind(write, given + renewed, new_keys)
     else:
         bindings = {}
-    fill_in(write, rows, [column.column for column in renewed])
+    context = [column for column in table.renewing_columns if column.key not in is_set]
+    fill_in(write, rows, [column.column for column in renewed] + context)
     encrypt_rows(write, rows, given + renewed, bindings)
     return write.statement
 

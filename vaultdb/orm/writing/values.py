@@ -90,7 +90,12 @@ def bind_names(statement: Any) -> list[str]:
 
 def is_expression(value: Any) -> bool:
     """Return whether a value is SQL, so that its outcome is not known here."""
-    return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+    return is_expression_type(type(value))
+
+
+def is_expression_type(type_: type[Any]) -> bool:
+    """Return whether values of this type are SQL."""
+    return issubclass(type_, ClauseElement) or hasattr(type_, "__clause_element__")
 
 
 def _take_out(write: Write, keys: Collection[str]) -> None:
