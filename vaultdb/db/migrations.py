@@ -232,7 +232,8 @@ def _refuse_app(connection: Connection) -> None:
 def _grant(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
     query = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles)")
     found = set(connection.scalars(query, {"roles": list(grants.GRANTS)}))
-    for role in sorted(found):
+    granted = tuple(role for role in grants.GRANTS if role in found)
+    for role in granted:
         for statement in grants.grants_for(role):
             connection.execute(text(statement))
-    return tuple(sorted(found)), tuple(sorted(grants.GRANTS.keys() - found))
+    return granted, tuple(role for role in grants.GRANTS if role not in found)

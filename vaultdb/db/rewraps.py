@@ -6,8 +6,8 @@ one. So a rewrap that went wrong, in Vault or on the way, can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -116,8 +116,8 @@ class RewrapTable:
             keys, old, open_ = connection.execute(statement).one()
         return Survey(keys, old, open_)
 
-    def stale(self, kek_version: int, size: int) -> Iterator[list[WrappedKey]]:
-        """Yield the keys under an older KEK, ``size`` at a time, as they were at the first."""
+    def stale(self, kek_version: int, size: int) -> Generator[list[WrappedKey], None, None]:
+        """Yield the keys under an older KEK, ``size`` at a time; close it when you stop early."""
         statement = select(*COLUMNS).where(*self._mine, table.c.kek_version < kek_version)
         for rows in self._stream(statement, size):
             yield [wrapped_key(row) for row in rows]
@@ -133,8 +133,8 @@ class RewrapTable:
         with self._connection("store rewrapped data keys") as connection:
             return int(connection.execute(_REPLACE, values).rowcount)
 
-    def unverified(self, size: int) -> Iterator[list[Unverified]]:
-        """Yield rewrapped keys that nobody has opened yet, ``size`` at a time."""
+    def unverified(self, size: int) -> Generator[list[Unverified], None, None]:
+        """Yield rewrapped keys that nobody has opened yet; close it when you stop early."""
         statement = select(*COLUMNS, table.c.wrapped_prev)
         statement = statement.where(*self._mine, table.c.wrapped_prev.is_not(None))
         for rows in self._stream(statement, size):
@@ -155,11 +155,12 @@ class RewrapTable:
         with self._connection("store verified data keys") as connection:
             return int(connection.execute(statement, values).rowcount)
 
-    def _stream(self, statement: Any, size: int) -> Iterator[Sequence[Any]]:
+    def _stream(self, statement: Any, size: int) -> Generator[Sequence[Any], None, None]:
         """Read through a cursor on the server: one scan, however many keys, and little memory."""
         with self._connection("read the data keys") as connection:
-            result = connection.execution_options(yield_per=size).execute(statement)
-            yield from result.partitions()
+            options = {"yield_per": size}
+            with closing(connection.execute(statement, execution_options=options)) as result:
+                yield from result.partitions()
 
     @contextmanager
     def _connection(self, doing: str) -> Iterator[Connection]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 from vaultdb.db.rewraps import RewrapTable
@@ -104,9 +105,12 @@ def _rewrap_all(
 ) -> tuple[int, list[str]]:
     done = 0
     failures: list[str] = []
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="vaultdb-rewrap") as workers:
-        waiting: deque[Future[tuple[int, int, list[str]]]] = deque()
-        for chunk in table.stale(version, CHUNK_SIZE):
+    waiting: deque[Future[tuple[int, int, list[str]]]] = deque()
+    with (
+        closing(table.stale(version, CHUNK_SIZE)) as stale,
+        ThreadPoolExecutor(WORKERS, thread_name_prefix="vaultdb-rewrap") as workers,
+    ):
+        for chunk in stale:
             waiting.append(workers.submit(_rewrap_chunk, chunk, provider, table))
             if len(waiting) > WORKERS:
                 done += _collect(waiting.popleft(), failures, progress)

@@ -7,6 +7,7 @@ recomputes its id. One that does not open is given its previous wrapping back.
 from __future__ import annotations
 
 import hmac
+from contextlib import closing
 from dataclasses import dataclass
 
 from vaultdb.crypto.derive import key_id as key_id_of
@@ -45,16 +46,17 @@ def verify(
     verified = 0
     taken_back: list[str] = []
     broken: list[str] = []
-    for chunk in table.unverified(CHUNK_SIZE):
-        good, bad = _opened(provider, chunk, previous=False)
-        verified += table.confirm([item.key for item in good])
-        if bad:
-            revived, lost = _opened(provider, bad, previous=True)
-            table.take_back([item.key for item in revived])
-            taken_back += [item.key.key_id.hex() for item in revived]
-            broken += [item.key.key_id.hex() for item in lost]
-        if progress:
-            progress(len(chunk))
+    with closing(table.unverified(CHUNK_SIZE)) as unverified:
+        for chunk in unverified:
+            good, bad = _opened(provider, chunk, previous=False)
+            verified += table.confirm([item.key for item in good])
+            if bad:
+                revived, lost = _opened(provider, bad, previous=True)
+                table.take_back([item.key for item in revived])
+                taken_back += [item.key.key_id.hex() for item in revived]
+                broken += [item.key.key_id.hex() for item in lost]
+            if progress:
+                progress(len(chunk))
     return Verified(verified, tuple(taken_back), tuple(broken))
 
 
