@@ -8,6 +8,7 @@ with encrypted columns runs once in text, and then in binary if all its types ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vaultdb.errors import SchemaError
@@ -36,6 +37,7 @@ Fixed for ever in PostgreSQL's ``pg_type.dat``. Not real: binary shows digits th
 """
 
 _VERDICT = "_vaultdb_binary"
+"""On a compiled statement: whether it can be fetched in binary; absent before its first result."""
 
 
 def wants_binary(context: Any) -> bool:
@@ -45,11 +47,15 @@ def wants_binary(context: Any) -> bool:
         context: the execution context.
 
     """
-    compiled = context.compiled
-    return compiled is not None and vars(compiled).get(_VERDICT) is True
+    return context.compiled is not None and vars(context.compiled).get(_VERDICT) is True
 
 
-def note_result_types(context: Any, oids: list[int], *, binary: bool) -> None:
+def wants_result_types(context: Any) -> bool:
+    """Tell whether `note_result_types` has anything to learn from a statement that has run."""
+    return context.compiled is not None and vars(context.compiled).get(_VERDICT) is not False
+
+
+def note_result_types(context: Any, oids: Sequence[int], *, binary: bool) -> None:
     """Learn the types of a result, for the next execution of its statement.
 
     Args:
@@ -61,18 +67,14 @@ def note_result_types(context: Any, oids: list[int], *, binary: bool) -> None:
         SchemaError: it was, and a column's type has changed since to one that is not safe.
 
     """
-    compiled = context.compiled
-    if compiled is None or not oids:
-        return
-    state = vars(compiled)
     safe = SAFE_TYPES.issuperset(oids)
-    if _VERDICT not in state or not safe:
-        state[_VERDICT] = safe and _is_encrypted(compiled)
+    setattr(context.compiled, _VERDICT, safe and _has_encrypted_results(context.compiled))
     if binary and not safe:
         raise SchemaError(
             "a result column has changed its type since this statement ran first; run it again"
         )
 
 
-def _is_encrypted(compiled: Any) -> bool:
-    return any(isinstance(entry.type, Encrypted) for entry in compiled._result_columns)  # noqa: SLF001
+def _has_encrypted_results(compiled: Any) -> bool:
+    results = getattr(compiled, "_result_columns", None) or ()
+    return any(isinstance(entry.type, Encrypted) for entry in results)
