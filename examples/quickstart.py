@@ -1,4 +1,7 @@
-"""One model, one row, one search: `vaultdb dev up`, `eval "$(vaultdb dev env)"`, run this."""
+"""One model, one row, one search.
+
+First: vaultdb dev up; eval "$(vaultdb dev env)"; vaultdb migrate up; vaultdb keys create
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,13 @@ def create_table() -> None:
 def main() -> None:
     create_table()
     engine = vaultdb.create_engine()
+    by_ssn = select(Patient).where(Patient.ssn == "999-12-3456")
     with Session(engine) as session, vaultdb.acting_as("dr-jones", purpose="treatment"):
-        session.add(Patient(name="Ada", ssn="999-12-3456", born=date(1990, 1, 2)))
-        session.commit()
-        found = session.scalars(select(Patient).where(Patient.ssn == "999-12-3456")).one()
-        print("through vaultdb:", found.name, found.ssn, found.born)
+        if session.scalars(by_ssn).one_or_none() is None:
+            session.add(Patient(name="Ada", ssn="999-12-3456", born=date(1990, 1, 2)))
+            session.commit()
+        ada = session.scalars(by_ssn).one()
+        print("through vaultdb:", ada.name, ada.ssn, ada.born)
         stored = session.execute(text("SELECT name, ssn, born FROM patient")).one()
         print("in PostgreSQL:  ", *(value.hex()[:20] + "…" for value in stored))
 

@@ -18,6 +18,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(
@@ -57,6 +58,13 @@ class Reader:
     def run(self, block: Block) -> None:
         getattr(self, f"_{block.language}")(block)
 
+    def close(self) -> None:
+        """Do what the end of a reader's program does."""
+        for value in vars(self.module).values():
+            if isinstance(value, Engine):
+                value.dispose()
+        sys.modules.pop(self.module.__name__, None)
+
     def _python(self, block: Block) -> None:
         # padded, so that a traceback shows the document's own line
         code = "\n" * block.line + block.code
@@ -86,13 +94,13 @@ class Reader:
                 "DOCUMENT_ENVIRONMENT": str(exported),
             },
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,  # where progress is shown
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         for entry in exported.read_text().rstrip("\0").split("\0"):
             name, _, value = entry.partition("=")
             if name.startswith("VAULTDB_"):
