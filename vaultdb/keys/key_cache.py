@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vaultdb.errors import DecryptionError, KeyringError, KeyUnavailable
+from vaultdb.errors import DecryptionError, KeyringError
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.ring import CachedKey, Ring
@@ -54,15 +54,20 @@ class KeyCache:
         refused = self.refused.get(key_id)
         return refused is None or now >= refused.until
 
-    def found(self, key_id: bytes) -> DataKey:
-        """Return the DEK that was just looked up, or raise why it cannot be used."""
+    def found(self, key_id: bytes, now: float) -> DataKey | None:
+        """Return the DEK that was just looked up, or None when others dropped it meanwhile.
+
+        Raises:
+            DecryptionError, KeyringError: why it cannot be used.
+
+        """
         cached = self.by_id.get(key_id)
-        if cached is not None:
+        if cached is not None and now < cached.usable_until:
             return cached.key
         refused = self.refused.get(key_id)
         if refused is not None:
             raise refused.error()
-        raise KeyUnavailable("the data key was dropped while it was loaded; try again")
+        return None
 
     def highest(self, scope: KeyScope) -> int:
         """Return the highest version whose DEK was unwrapped and checked in this process."""

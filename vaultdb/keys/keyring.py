@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 CAPACITY = 1000
 """DEKs in the cache: more than a process works with at a time, and a bound on its memory."""
+TRIES = 5
+"""Reads of a ring that `flush`, or the loads of other threads, drop before it is used."""
+DROPPED = "the data key was dropped while it was loaded; try again"
 
 
 class Keyring:
@@ -186,19 +189,22 @@ class Keyring:
         if cached is not None and now < cached.usable_until:
             self._touch(cached.ring, now)
             return cached.key
-        if self._cache.is_new(key_id, now):
-            self.counters.misses += 1
-            call_in_thread(lambda: self.load_ids([key_id]))
-        return self._cache.found(key_id)
+        self.counters.misses += 1
+        for _ in range(TRIES):
+            if self._cache.is_new(key_id, self._clock()):
+                call_in_thread(lambda: self.load_ids([key_id]))
+            key = self._cache.found(key_id, now)
+            if key is not None:
+                return key
+        raise KeyUnavailable(DROPPED)
 
     def _settle(self, scope: KeyScope, choose: Callable[[Ring], T]) -> T:
         """Choose from a scope's ring; look at the key table again before giving bad news."""
         before = self._fetcher.now
         now = self._clock()
-        if not self._is_warm(scope, now):
-            self._refuse_when_closed()
-            self._fetcher.fetch([scope], create=self._create_keys)
-        ring = self._ring(scope)
+        ring = self._cache.rings.get(scope)
+        if ring is None or not self._is_warm(scope, now):
+            ring = self._fetched(scope)
         try:
             return choose(ring)
         except (KeyMissing, KeyDenied, KeyRollback) as error:
@@ -206,14 +212,16 @@ class Keyring:
             is_recent = not isinstance(error, KeyMissing) and now < ring.read_at + DENIED_TTL
             if (is_news and not self._create_keys) or is_recent:
                 raise
-        self._fetcher.fetch([scope], since=before, create=self._create_keys)
-        return choose(self._ring(scope))
+        return choose(self._fetched(scope, since=before))
 
-    def _ring(self, scope: KeyScope) -> Ring:
-        ring = self._cache.rings.get(scope)
-        if ring is None:
-            raise KeyUnavailable("the data key was dropped while it was loaded; try again")
-        return ring
+    def _fetched(self, scope: KeyScope, since: int | None = None) -> Ring:
+        self._refuse_when_closed()
+        for _ in range(TRIES):
+            self._fetcher.fetch([scope], since=since, create=self._create_keys)
+            ring = self._cache.rings.get(scope)
+            if ring is not None:
+                return ring
+        raise KeyUnavailable(DROPPED)
 
     def _raise_outage(self, scope: KeyScope) -> None:
         ring = self._cache.rings.get(scope)

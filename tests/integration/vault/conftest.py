@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.openbao import OpenBao
+from vaultdb.dev.vault_api import VaultApi
 from vaultdb.vault.client import VaultClient
 from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.login import LoginMethod, TokenLogin
@@ -25,10 +26,7 @@ class Place:
 
     bao: OpenBao
     mount: str
-
-    @property
-    def admin(self) -> Any:
-        return self.bao.admin
+    admin: VaultApi
 
     def endpoint(self, **options: Any) -> Endpoint:
         return Endpoint(self.bao.addr, self.bao.server.certificates.authority, **options)
@@ -61,11 +59,16 @@ class Place:
         return role_id, lambda: self.admin.write(f"{path}/secret-id")["data"]["secret_id"]
 
 
+@pytest.fixture(scope="module")
+def admin(openbao: OpenBao) -> VaultApi:
+    """An administrator; a login takes as long as ten tests, for its password is hashed well."""
+    return openbao.admin
+
+
 @pytest.fixture
-def place(openbao: OpenBao) -> Iterator[Place]:
+def place(openbao: OpenBao, admin: VaultApi) -> Iterator[Place]:
     mount = f"keys-{secrets.token_hex(4)}"
-    admin = openbao.admin
     admin.write(f"sys/mounts/{mount}", type="transit")
     admin.write(f"{mount}/keys/{KEK}", type="aes256-gcm96", derived=True)
-    yield Place(openbao, mount)
+    yield Place(openbao, mount, admin)
     admin._call("DELETE", f"sys/mounts/{mount}", None)

@@ -11,6 +11,7 @@ from tests.integration.vault.conftest import KEK, Place
 from vaultdb.errors import ConfigurationError, KeyDenied
 from vaultdb.keys import Keyring, KeyScope, MemoryKeyStore, Purpose, create_key
 from vaultdb.vault.factory import new_client
+from vaultdb.vault.login import TokenLogin
 from vaultdb.vault.providers.vault import VaultProvider
 
 REALM = UUID("6f1d0c5e-7d5c-4a39-9a2e-0e5b7b7d3a11")
@@ -62,9 +63,7 @@ def test_a_rotator_moves_deks_without_seeing_them(place: Place) -> None:
 def test_an_underived_kek_is_refused(place: Place) -> None:
     """On such a key the server takes any context for the right one."""
     place.admin.write(f"{place.mount}/keys/plain", type="aes256-gcm96")
-    secret = place.bao.admin_token
-    from vaultdb.vault.login import TokenLogin
-
+    secret = place.admin.token
     client = place.client(TokenLogin(lambda: secret))
     provider = VaultProvider(client, mount=place.mount, kek="plain")
     with pytest.raises(ConfigurationError, match="not derived"):
@@ -79,9 +78,7 @@ def test_an_exportable_kek_is_refused(place: Place) -> None:
 
 
 def test_a_missing_kek_is_named(place: Place) -> None:
-    secret = place.bao.admin_token
-    from vaultdb.vault.login import TokenLogin
-
+    secret = place.admin.token
     client = place.client(TokenLogin(lambda: secret))
     with pytest.raises(KeyDenied, match=f"{place.mount}/keys/nothing"):
         VaultProvider(client, mount=place.mount, kek="nothing").check()

@@ -327,3 +327,27 @@ def test_the_repr_shows_no_key(world: World) -> None:
     keyring = world.keyring()
     keyring.active("acme", "default")
     assert repr(keyring) == f"<Keyring realm={REALM} provider=memory keys=1>"
+
+
+def test_flushing_under_load_fails_nobody(world: World) -> None:
+    row = world.create("acme")
+    keyring = world.keyring()
+    stop = threading.Event()
+
+    def flush() -> None:
+        while not stop.wait(0.0005):
+            keyring.flush()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+
+    def use(_: int) -> None:
+        for _ in range(100):
+            assert keyring.active("acme", "default").version == 1
+            assert keyring.get(row.key_id).version == 1
+
+    try:
+        assert in_threads(4, use) == [None] * 4
+    finally:
+        stop.set()
+        flusher.join()

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.unit.keys.support import World, eventually
-from vaultdb.errors import KeyDenied, KeyUnavailable, SchemaError
+from vaultdb.errors import DecryptionError, KeyDenied, KeyUnavailable, SchemaError
 from vaultdb.keys import Keyring, KeyState
 from vaultdb.keys.clock import BOOT_TIME
 
@@ -212,3 +212,13 @@ def test_an_outage_of_one_key_in_a_batch_spares_the_others(world: World) -> None
 def test_sleeping_counts(world: World) -> None:
     """The default clock goes on during a suspend, where Linux's monotonic clock stands still."""
     assert abs(BOOT_TIME() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+
+
+def test_a_deleted_key_is_not_used_after_its_hard_lifetime(world: World) -> None:
+    keyring = warm(world)
+    key = keyring.active("acme", "default")
+    world.store.delete(key.key_id)
+    world.clock.advance(901)
+    for _ in range(2):
+        with pytest.raises(DecryptionError):
+            keyring.get(key.key_id)
