@@ -10,7 +10,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -111,6 +111,7 @@ def same(left, right):
 
 
 @pytest.mark.parametrize("python_type", [*VALUES, *OBJECTS])
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_every_value_comes_back_as_it_was(python_type, data):
     codec = codec_for(python_type)
@@ -121,6 +122,7 @@ def test_every_value_comes_back_as_it_was(python_type, data):
 
 
 @pytest.mark.parametrize("python_type", list(VALUES))
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_the_second_implementation_writes_and_reads_the_same_payload(python_type, data):
     codec = codec_for(python_type)
@@ -134,6 +136,7 @@ def test_the_second_implementation_writes_and_reads_the_same_payload(python_type
 @pytest.mark.parametrize(
     "python_type", [t for t in VALUES if t not in (dict, list)]
 )  # True == 1 in Python, not in JSON
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_canonical_bytes_are_equal_exactly_when_the_values_are(python_type, data):
     codec = codec_for(python_type)
@@ -144,6 +147,7 @@ def test_canonical_bytes_are_equal_exactly_when_the_values_are(python_type, data
 
 
 @pytest.mark.parametrize("python_type", [*VALUES, *OBJECTS])
+@settings(deadline=None, max_examples=50)
 @given(payload=st.binary(max_size=40), version=st.integers(0, 255))
 def test_any_bytes_decode_to_a_value_or_to_the_one_error(python_type, payload, version):
     failure = None
@@ -159,6 +163,7 @@ def test_any_bytes_decode_to_a_value_or_to_the_one_error(python_type, payload, v
         assert failure.__cause__ is failure.__context__ is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(value=DOCUMENTS, data=st.data())
 def test_json_does_not_depend_on_the_order_of_keys(value, data):
     codec = codec_for(dict)

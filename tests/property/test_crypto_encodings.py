@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from uuid import UUID
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.vectors import second
@@ -44,24 +44,28 @@ def column_of(place):
     return ColumnIdentity(place.logical_name, place.type_tag)
 
 
+@settings(deadline=None)
 @given(left=PARTS, right=PARTS)
 def test_canon_is_the_same_and_injective(left, right):
     assert canon(*left) == second.canon(*left)
     assert (canon(*left) == canon(*right)) is (left == right)
 
 
+@settings(deadline=None)
 @given(left=ROWS, right=ROWS)
 def test_row_bindings_are_the_same_and_injective(left, right):
     assert row_binding(left) == second.row_binding(*left)
     assert (row_binding(left) == row_binding(right)) is (left == right)
 
 
+@settings(deadline=None)
 @given(place=PLACES, header=st.binary(min_size=18, max_size=18))
 def test_associated_data_is_the_same(place, header):
     prefix = associated_data_prefix(place.realm, place.tenant, column_of(place).encoded, header)
     assert associated_data(prefix, place.row) == place.associated_data(header)
 
 
+@settings(deadline=None)
 @given(
     payload=st.binary(max_size=200),
     version=st.integers(0, 255),
@@ -77,6 +81,7 @@ def test_frames_are_the_same_and_come_back(payload, version, pad, canary):
         assert (len(framed) - 2) % pad == 0
 
 
+@settings(deadline=None)
 @given(
     dek=DEKS,
     place=PLACES,
@@ -92,6 +97,7 @@ def test_each_opens_what_the_other_sealed(dek, place, frame, nonce):
     assert envelope == second.seal(dek, place, frame, envelope[18:42])
 
 
+@settings(deadline=None)
 @given(dek=DEKS, written=PLACES, read=PLACES, part=st.integers(0, 4))
 def test_a_value_opens_nowhere_but_in_its_place(dek, written, read, part):
     fields = ("realm", "tenant", "logical_name", "type_tag", "row")
@@ -109,6 +115,7 @@ def test_a_value_opens_nowhere_but_in_its_place(dek, written, read, part):
     assert reason == "bad tag"
 
 
+@settings(deadline=None)
 @given(
     dek=DEKS,
     realm=st.uuids(),
@@ -132,6 +139,7 @@ def test_blind_index_values_are_the_same(dek, realm, names, message):
     )
 
 
+@settings(deadline=None)
 @given(dek=DEKS)
 def test_key_ids_are_the_same(dek):
     assert key_id(dek) == second.key_id(dek)

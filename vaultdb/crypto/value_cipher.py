@@ -1,8 +1,9 @@
 """Encrypt and decrypt values under one DEK: the hot path.
 
-Each shortcut was measured on a 32-byte value (µs): the writer prefix saves a subkey derivation
-(4.0), the kept associated-data prefix six joins (1.0), tails drawn per statement a system call
-(0.5), one look-up by the envelope's first 30 bytes a comparison of the header (0.1).
+What the shortcuts save on a 32-byte value, measured, in µs: the writer prefix a subkey derivation
+(9.7), the kept associated-data prefix an encoding of seven parts (1.6), tails drawn per statement a
+system call (0.4), kept u32 lengths a call (0.1). The process id costs 0.2 and stays. In all 1.35
+times a bare `AESGCM.encrypt` with `os.urandom(12)`, and twice a bare `AESGCM.decrypt`.
 """
 
 from __future__ import annotations

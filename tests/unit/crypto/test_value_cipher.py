@@ -171,6 +171,68 @@ def test_values_of_many_writers_are_read_and_forged_prefixes_are_not_kept(cipher
     assert len(cipher._subkeys) == kept
 
 
+def test_many_values_are_encrypted_as_one_by_one(cipher):
+    rows = [row_binding([(KeyTag.INTEGER, bytes(7) + bytes([n]))]) for n in range(50)] + [b""]
+    frames = [bytes([0, 1, n]) * (n + 1) for n in range(51)]
+    tails = nonce_tails(51)
+    envelopes = cipher.encrypt_all(COLUMN, frames, rows, tails)
+    assert [envelope[30:42] for envelope in envelopes] == tails
+    assert cipher.encrypt_all(COLUMN, [], [], []) == []
+    for frame, row, tail, envelope in zip(frames, rows, tails, envelopes, strict=True):
+        assert cipher.encrypt(COLUMN, frame, row, tail) == envelope
+        assert cipher_for().decrypt(COLUMN, envelope, row) == frame
+
+
+@pytest.mark.parametrize(
+    ("frames", "rows", "tails"),
+    [
+        ([FRAME], [ROW], []),
+        ([FRAME], [], [bytes(12)]),
+        ([], [ROW], [bytes(12)]),
+        ([FRAME, FRAME], [ROW, ROW], [bytes(12), bytes(11)]),
+        ([FRAME, FRAME], [ROW, ROW], [bytes(12)]),
+    ],
+)
+def test_many_values_need_as_many_rows_and_whole_tails(cipher, frames, rows, tails):
+    with pytest.raises(ValueError, match=r"shorter|longer|12 bytes"):
+        cipher.encrypt_all(COLUMN, frames, rows, tails)
+
+
+def bound(row, envelope):
+    """What the server returns: the size of the row binding, the row binding, the envelope."""
+    return len(row).to_bytes(4, "big") + row + envelope, 4 + len(row)
+
+
+@pytest.mark.parametrize("row", [ROW, COLUMN_ONLY, b"r" * 300])
+def test_a_value_behind_its_row_decrypts_as_apart(cipher, row):
+    envelope = cipher.encrypt(COLUMN, FRAME, row, os.urandom(12))
+    for warm in (cipher, cipher_for()):
+        value, start = bound(row, envelope)
+        assert warm.decrypt_bound(COLUMN, value, start) == FRAME
+        assert warm.decrypt_bound(COLUMN, memoryview(value), start) == FRAME
+
+
+def test_no_bit_of_a_value_behind_its_row_can_be_flipped(cipher, envelope):
+    value, start = bound(ROW, envelope)
+    for warm in (cipher, cipher_for()):
+        for position in range(32, len(value) * 8):  # the size in front is the caller's `start`
+            flipped = bytearray(value)
+            flipped[position // 8] ^= 1 << position % 8
+            with pytest.raises(DecryptionError) as caught:
+                warm.decrypt_bound(COLUMN, bytes(flipped), start)
+            assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_no_truncation_of_a_value_behind_its_row_is_accepted(cipher, envelope):
+    value, start = bound(ROW, envelope)
+    for size in range(len(value)):
+        with pytest.raises(DecryptionError):
+            cipher.decrypt_bound(COLUMN, value[:size], start)
+    for other in (start - 1, start + 1):
+        with pytest.raises(DecryptionError):
+            cipher.decrypt_bound(COLUMN, value, other)
+
+
 @pytest.mark.parametrize("size", [0, 8, 11, 13, 24])
 def test_a_nonce_tail_of_another_size_is_refused(cipher, size):
     with pytest.raises(ValueError, match="12 bytes"):

@@ -35,6 +35,13 @@ def write(cipher, count=VALUES):
     return [cipher.encrypt(COLUMN, b"", b"", tail)[18:42] for tail in nonce_tails(count)]
 
 
+def write_all(cipher, count=VALUES):
+    """The same, encrypted in one call."""
+    tails = nonce_tails(count)
+    envelopes = cipher.encrypt_all(COLUMN, [b""] * count, [b""] * count, tails)
+    return [envelope[18:42] for envelope in envelopes]
+
+
 def prefixes(nonces):
     return {nonce[:12] for nonce in nonces}
 
@@ -43,7 +50,7 @@ def split(raw):
     return [raw[at : at + 24] for at in range(0, len(raw), 24)]
 
 
-def in_child(fork, cipher):
+def in_child(fork, cipher, write=write):
     """The nonces that a child made by `fork` writes."""
     reader, sender = os.pipe()
     pid = fork()
@@ -59,7 +66,8 @@ def in_child(fork, cipher):
     return split(raw)
 
 
-def test_a_process_keeps_its_prefix_for_a_bounded_number_of_values(cipher):
+@pytest.mark.parametrize("write", [write, write_all])
+def test_a_process_keeps_its_prefix_for_a_bounded_number_of_values(cipher, write):
     first = prefixes(write(cipher, VALUES_PER_PREFIX - 1))
     assert len(first) == 1
     later = write(cipher, VALUES_PER_PREFIX + 1)
@@ -86,7 +94,7 @@ def test_the_prefix_comes_from_the_system_and_nowhere_else():
 
 def test_a_forked_child_drops_the_prefix(cipher):
     own = write(cipher)
-    children = in_child(os.fork, cipher) + in_child(os.fork, cipher)
+    children = in_child(os.fork, cipher) + in_child(os.fork, cipher, write_all)
     assert len(prefixes(children)) == 2
     assert not prefixes(own) & prefixes(children)
     assert prefixes(write(cipher)) == prefixes(own)
@@ -109,7 +117,7 @@ def test_a_c_level_fork_that_skips_pythons_handlers_drops_the_prefix_too(cipher,
     libc_fork = ctypes.PyDLL(None).fork  # holds the GIL and runs no at-fork handler
     monkeypatch.setattr(writer, "_live", [])  # should the handler run after all, it finds nothing
     own = write(cipher)
-    children = in_child(libc_fork, cipher) + in_child(libc_fork, cipher)
+    children = in_child(libc_fork, cipher) + in_child(libc_fork, cipher, write_all)
     assert len(prefixes(children)) == 2
     assert not prefixes(own) & prefixes(children)
     assert len(set(own + children)) == 3 * VALUES
@@ -134,7 +142,8 @@ def test_threads_never_share_a_nonce_and_never_overrun_a_prefix(cipher):
     def work(number):
         gate.wait()
         for _ in range(25):
-            written[number].extend(write(cipher, 1000))
+            written[number].extend(write(cipher, 500))
+            written[number].extend(write_all(cipher, 500))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
