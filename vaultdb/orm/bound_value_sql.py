@@ -22,7 +22,7 @@ SQLITE_COMPANION = "c"
 SQLITE_TENANT = "t"
 
 _NO_BYTES = bytes_literal(b"")
-_NO_ROW = bytes(4)
+_NO_ROW = bytes_literal(bytes(4))
 """A row binding of size 0: there is no key, or it is NULL."""
 
 
@@ -32,23 +32,25 @@ def _postgresql(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
     if not element.key_columns and element.tenant is None and companion is None:
         return compiler.process(element.value, **kw)
     pieces = [*_sections(element, companion), element.value]
-    if _may_be_sorted(compiler):
-        row = (
-            _present(element.row_key.expression(element.key_columns))
-            if element.key_columns
-            else _NO_BYTES
-        )
-        bound: ColumnElement[bytes] = func.vaultdb.bind_row(row, concatenation(pieces), type_=BYTES)
-    else:
-        bound = concatenation([*_sized_row(element), *pieces])
-    return compiler.process(bound, **kw)
+    row = None if _may_be_sorted(compiler) else _sized_row(element)
+    if row is not None:
+        return compiler.process(concatenation([row, *pieces]), **kw)
+    bind_row = func.vaultdb.bind_row
+    return compiler.process(bind_row(_row(element), concatenation(pieces), type_=BYTES), **kw)
 
 
-def _sized_row(element: BoundValue) -> list[bytes | ColumnElement[bytes]]:
+def _row(element: BoundValue) -> ColumnElement[bytes]:
     if not element.key_columns:
-        return [_NO_ROW]
+        return _NO_BYTES
+    return _present(element.row_key.expression(element.key_columns))
+
+
+def _sized_row(element: BoundValue) -> ColumnElement[bytes] | None:
+    """Build the row binding behind its size; None where the function does it at the same cost."""
+    if not element.key_columns:
+        return _NO_ROW
     sized = element.row_key.sized_expression(element.key_columns)
-    return [func.coalesce(sized, bytes_literal(_NO_ROW), type_=BYTES)]
+    return None if sized is None else func.coalesce(sized, _NO_ROW, type_=BYTES)
 
 
 def _may_be_sorted(compiler: SQLCompiler) -> bool:

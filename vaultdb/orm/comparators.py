@@ -85,8 +85,10 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
             # The same column: SQLAlchemy looks columns up in dicts, where == settles equal hashes.
             same: ColumnElement[bool] = super().operate(op, other)
             return same
+        if self._type.index is None:
+            raise _no_index(self.expr)
         theirs: Any = bare(other).type
-        if not isinstance(theirs, type(self._type)):
+        if not isinstance(theirs, type(self._type)) or not hasattr(bare(other), "table"):
             self._refuse("with a column or expression that is not encrypted")
         if theirs.index is None or _joinable(theirs) != _joinable(self._type):
             self._refuse(
@@ -129,11 +131,15 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
 def _companions(column: Column[Any]) -> list[Column[Any]]:
     companion = companion_of(column)
     if companion is None:
-        raise StatementRefused(
-            f"{column} is encrypted and has no index to compare it by: declare it with "
-            "index=Equality(), or load the rows and compare in Python"
-        )
+        raise _no_index(column)
     return [companion]
+
+
+def _no_index(column: ColumnElement[Any]) -> StatementRefused:
+    return StatementRefused(
+        f"{_name(column)} is encrypted and has no index to compare it by: declare it with "
+        "index=Equality(), or load the rows and compare in Python"
+    )
 
 
 def _parameter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, ColumnElement, func
+from sqlalchemy import BindParameter, Boolean, ColumnElement, FromClause, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
@@ -38,6 +38,12 @@ class IndexMatch(ColumnElement[bool]):
         self.probe = probe
         self.negated = negated
         self.type = Boolean()
+
+    @property
+    def _from_objects(self) -> list[FromClause]:
+        # A condition brings its table into FROM: `select(func.count()).where(...)`, exists().
+        tables: list[FromClause] = self.companion._from_objects  # noqa: SLF001
+        return tables
 
     def _negate(self) -> IndexMatch:
         # ~match; NULL matches neither way, as with = and <>.

@@ -33,11 +33,10 @@ def row_expression(parts: Sequence[tuple[KeyTag, ColumnElement[Any]]]) -> Column
 
 def sized_row_expression(
     parts: Sequence[tuple[KeyTag, ColumnElement[Any]]],
-) -> ColumnElement[bytes]:
-    """Build the SQL of a row binding with its size (u32be) in front."""
-    row = row_expression(parts)
+) -> ColumnElement[bytes] | None:
+    """Build the SQL of a row binding with its size (u32be) in front, if its size is a constant."""
     if not all(tag in _FIXED_SIZES for tag, _ in parts):
-        return concatenation([size_of(row), row])
+        return None
     size = _COUNT_SIZE + sum(_PART_HEAD_SIZE + _FIXED_SIZES[tag] for tag, _ in parts)
     return concatenation([pack_u32(size), *_pieces(parts)])
 

@@ -69,8 +69,10 @@ class RowKey:
         """
         return row_expression(list(zip(self.tags, columns, strict=True)))
 
-    def sized_expression(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bytes]:
-        """Build the SQL that gives the same bytes with their size (u32be) in front."""
+    def sized_expression(
+        self, columns: Sequence[ColumnElement[Any]]
+    ) -> ColumnElement[bytes] | None:
+        """Build the SQL that gives the same bytes behind their size, if the size is a constant."""
         return sized_row_expression(list(zip(self.tags, columns, strict=True)))
 
 

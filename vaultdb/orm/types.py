@@ -191,7 +191,7 @@ class Encrypted(UserDefinedType[T]):
             if self.options.validate is not None:
                 for value in values:
                     self._validate(value)
-            return list(map(self._framed.encode, values))
+            return self._framed.encode_all(values)
         except ValueRefused as error:
             refusal = ValueRefused(f"{self.logical_name or 'encrypted value'}: {error}")
         raise refusal
