@@ -90,7 +90,9 @@ def test_a_missing_kek_file_setting_is_named() -> None:
 
 
 def test_an_unknown_provider_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"no package provides .*'kms'; known are local, m"):
+    with pytest.raises(
+        ConfigurationError, match=r"no package provides .*'kms'; known are local, m"
+    ):
         factory.new_provider(settings("kms"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +48,11 @@ def test_only_an_app_that_creates_keys_may_make_them() -> None:
     assert 'path "transit/datakey/plaintext/k"' in with_creation
     assert "datakey" not in render_policy("app", mount="transit", kek="k")
     assert "datakey" not in render_policy("rotator", mount="transit", kek="k", create_keys=True)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_documented_policies_are_the_rendered_ones(role: Role) -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "vault-policies.md"
+    policy = render_policy(role, mount="vaultdb-transit", kek="vaultdb")
+    assert f"## {role}\n" in page.read_text()
+    assert f"```hcl\n{policy}```" in page.read_text()
