@@ -88,6 +88,15 @@ def test_where_on_a_blind_index_with_a_bind_parameter(session):
     assert session.execute(statement, {"wanted": "1"}).all() == [("Bob",)]
 
 
+def test_a_condition_on_a_blind_index_brings_its_table(session):
+    assert session.scalar(select(func.count()).where(P.ssn == "1")) == 1
+    assert session.scalar(select(literal("x")).where(P.ssn != "1")) == "x"
+    assert session.scalar(select(exists().where(P.ssn == "7"))) is False
+    assert session.scalars(
+        select(V.id).where(exists().where(P.ssn == "1", P.id == V.patient_id))
+    ).all() == [3]
+
+
 def test_null_tests(session):
     assert q(session, select(P.name).where(P.ssn.is_(None))) == [("Cyd",)]
     assert q(session, select(P.name).where(P.ssn == None)) == [("Cyd",)]  # noqa: E711
