@@ -68,16 +68,17 @@ def command(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the demo as Ctrl-C does: with its servers."""
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does: with its servers."""
 
-    def stop(_number: int, _frame: object) -> NoReturn:
-        sys.exit(128 + signal.SIGTERM)
+    def stop(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _table(steps: Sequence[Step], seconds: float) -> Table:

@@ -125,7 +125,7 @@ def test_keep_leaves_servers_and_says_how_to_reach_and_delete_them(
     assert terminal.servers() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_leaves_nothing(terminal: Terminal, number: signal.Signals) -> None:
     process = terminal.start("demo")
     deadline = time.monotonic() + 60
