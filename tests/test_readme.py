@@ -81,3 +81,11 @@ def test_every_block_does_what_the_document_says(
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     assert broken_links(document) == []
+
+
+def test_the_index_lists_every_page_of_the_documentation() -> None:
+    index = ROOT / "docs" / "index.md"
+    text = index.read_text(encoding="utf-8")
+    pages = {str(page.relative_to(index.parent)) for page in ROOT.glob("docs/**/*.md")}
+
+    assert {page for page in pages if f"({page})" not in text} == {"index.md"}
