@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from vaultdb.crypto.codec import Codec
@@ -54,6 +55,19 @@ class FramedCodec(Generic[T]):
         if tails:
             return self._padded + payload + tails[size % len(tails)]
         return self._bare + payload
+
+    def encode_all(self, values: Iterable[T]) -> list[bytes]:
+        """Build the frames of several values; see `encode`."""
+        payloads = list(map(self._encode, values))
+        if max(map(len, payloads), default=0) > MAX_PAYLOAD_SIZE:
+            for payload in payloads:
+                check_payload(payload)
+        tails = self._tails
+        if not tails:
+            bare = self._bare
+            return [bare + payload for payload in payloads]
+        padded, multiple = self._padded, len(tails)
+        return [padded + payload + tails[len(payload) % multiple] for payload in payloads]
 
     def decode(self, frame: bytes) -> T:
         """Read the value of a frame, however it was padded.

@@ -77,6 +77,18 @@ def test_a_mebibyte_fits_and_a_byte_more_is_refused():
             encode(largest + b"\0")
 
 
+@pytest.mark.parametrize("pad", [None, 16])
+def test_many_values_are_framed_as_one_by_one(pad):
+    framed = FramedCodec(codec_for(str), pad)
+    values = ["x" * size for size in range(40)]
+    assert framed.encode_all(values) == [framed.encode(value) for value in values]
+    assert framed.encode_all([]) == []
+    with pytest.raises(ValueRefused, match="1 MiB"):
+        framed.encode_all(["a", "x" * ((1 << 20) + 1)])
+    with pytest.raises(ValueRefused, match="a str"):
+        framed.encode_all(["a", None])
+
+
 def test_default_padding_hides_short_secrets():
     # DESIGN section 3: Enum and Decimal to 32, str and JSON to multiples of 16.
     pads = {t.__name__: codec_for(t).default_pad for t in (str, dict, list, bytes, int, bool)}

@@ -129,3 +129,16 @@ def test_a_field_that_pydantic_cannot_describe_is_refused_at_declaration():
     Opaque.__annotations__["handle"] = memoryview
     with pytest.raises(ConfigurationError, match="pydantic cannot describe"):
         codec_for(Opaque)
+
+
+@dataclass
+class Early:
+    late: Late  # noqa: F821  # defined by the test below
+
+
+def test_a_field_of_a_type_that_is_defined_later_is_taken_then():
+    codec = codec_for(Early)
+    with pytest.raises(ConfigurationError, match="not defined"):
+        codec.encode(Early(1))
+    globals()["Late"] = int
+    assert codec.decode(codec.encode(Early(1)), 1) == Early(1)

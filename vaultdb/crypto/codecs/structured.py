@@ -79,29 +79,40 @@ class StructuredCodec:
         )
 
     def _dump(self, value: object) -> bytes | None:
+        adapter = _complete_adapter(self.python_type)
         # Whatever pydantic raises may carry the value, so it is dropped, and so are its warnings.
         with suppress(Exception):
-            fields = _adapter(self.python_type).dump_python(
+            fields = adapter.dump_python(
                 value, mode="json", by_alias=False, round_trip=True, warnings="error"
             )
             return dump_json(fields)
         return None
 
     def _load(self, payload: bytes) -> Any:
+        adapter = _complete_adapter(self.python_type)
         with suppress(Exception):
-            return _adapter(self.python_type).validate_json(payload, by_alias=False, by_name=True)
+            return adapter.validate_json(payload, by_alias=False, by_name=True)
         return None
+
+
+def _complete_adapter(python_type: Any) -> TypeAdapter[Any]:
+    """Return the adapter once every name in the annotations is defined; classes may come later."""
+    adapter = _adapter(python_type)
+    if not adapter.pydantic_complete and not adapter.rebuild(raise_errors=False):
+        raise ConfigurationError(
+            f"an annotation of {python_type.__name__} names a type that is not defined; "
+            "define it in the same module"
+        )
+    return adapter
 
 
 @cache
 def _adapter(python_type: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter  # noqa: PLC0415  # imported only by programs that use it
-    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError  # noqa: PLC0415
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
 
     try:
         return TypeAdapter(python_type)
-    except PydanticUndefinedAnnotation as error:
-        problem = f"the name {error.name!r} is not defined yet"
     except PydanticUserError as error:
         problem = str(error.message).splitlines()[0]
     raise ConfigurationError(f"pydantic cannot describe {python_type!r}: {problem}")
