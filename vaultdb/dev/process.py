@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from vaultdb.dev.account import Account
 from vaultdb.dev.files import write_atomically
@@ -29,8 +29,8 @@ STUCK_SECONDS = 15.0
 # and a parent killed in between leaves no server behind.
 _GATE = 'read -r _ && exec "$@" </dev/null'
 
-# Children of this process, kept so that they are reaped and never left as zombies.
-_children: dict[int, subprocess.Popen[Any]] = {}
+# Servers that are children of this process: it must reap them, or they stay as zombies.
+_children: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class ProcessIdentity:
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        child = _children.get(self.pid)
-        if child is not None and child.poll() is not None:
-            del _children[self.pid]
+        _reap(self.pid)
         return start_time(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> None:
@@ -112,12 +110,21 @@ def launch(
         raise DevStackError(f"cannot start {arguments[0]}: see {log}")
     identity = ProcessIdentity(child.pid, started)
     write_atomically(record, json.dumps(asdict(identity)))
-    _children[child.pid] = child
+    _children.add(child.pid)
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         child.stdin.write(b"go\n")
         child.stdin.close()
+    child.returncode = 0  # it is to outlive us: Popen's finaliser must not complain about that
     return identity
+
+
+def _reap(pid: int) -> None:
+    if pid in _children:
+        with contextlib.suppress(ChildProcessError):
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                _children.discard(pid)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:

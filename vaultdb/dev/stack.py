@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -221,5 +221,11 @@ def _together(*actions: Callable[[], object]) -> None:
     """Run *actions* side by side; wait for all, then raise the first failure."""
     with ThreadPoolExecutor(len(actions)) as pool:
         futures = [pool.submit(action) for action in actions]
+        try:
+            wait(futures)
+        except BaseException:
+            # interrupted: a server that is just being started must be there for whoever stops it
+            wait(futures)
+            raise
     for future in futures:
         future.result()

@@ -92,10 +92,10 @@ def test_a_taken_port_is_left_to_its_owner(running: DevStack):
     wrapped = leave_data(stack)
     stack.down()
     with socket.socket() as stranger, socket.socket() as other:
-        stranger.bind(("127.0.0.1", before.postgres_port))
-        stranger.listen()
-        other.bind(("127.0.0.1", before.vault_port))
-        other.listen()
+        for taken, port in ((stranger, before.postgres_port), (other, before.vault_port)):
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
         after = stack.up()
         assert after.postgres_port != before.postgres_port
         assert after.vault_port != before.vault_port
