@@ -69,12 +69,12 @@ def test_a_vault_of_another_authority(
 
 def test_a_wrong_secret_id(run: Run, change: Change) -> None:
     change(r"(?m)^secret_id = .*$", f'secret_id = "{uuid4()}"')
-    assert run("keys", "create").failed_with("")
+    assert run("keys", "create").failed_with("the approle login was refused")
 
 
 def test_a_kek_that_does_not_exist(run: Run, change: Change) -> None:
     change(r"(?m)^kek = .*$", 'kek = "nothing"')
-    assert run("keys", "create").failed_with("")
+    assert run("keys", "create").failed_with("permission denied")
 
 
 def test_a_sealed_vault(
@@ -91,8 +91,8 @@ def test_the_application_may_neither_create_nor_rotate(run: Run, settings_file: 
     text = settings_file.read_text()
     app_only = re.sub(r"(?ms)^\[role\.(officer|rotator)\.vault\].*?(?=^\[|\Z)", "", text)
     settings_file.write_text(app_only)
-    assert run("keys", "create").failed_with("")
-    assert run("rotate", "--yes").failed_with("")
+    assert run("keys", "create").failed_with("vault answered 403, permission denied")
+    assert run("rotate", "--yes", "--json").failed_with("permission denied")
 
 
 def test_the_applications_database_login_may_not_create_keys(run: Run, settings_file: Path) -> None:

@@ -1,0 +1,81 @@
+"""The command line imports what was asked for, and shows errors without their secrets."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+
+from vaultdb.cli.report import print_json, print_table, report_failure, show_warning
+from vaultdb.cli.root import _asked_for
+from vaultdb.errors import SchemaError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ([], ""),
+        (["--help"], ""),
+        (["keys", "list"], "keys"),
+        (["--config", "x.toml", "rotate"], "rotate"),
+        (["--config=x.toml", "rotate"], "rotate"),
+        (["-p", "test", "-c", "f", "doctor", "--json"], "doctor"),
+        (["--debug", "keys"], "keys"),
+        (["--config"], ""),
+    ],
+)
+def test_the_command_is_found_among_the_options(arguments: list[str], command: str) -> None:
+    assert _asked_for(arguments) == command
+
+
+def test_our_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_failure(SchemaError("not\nmigrated")) == 1
+    assert capsys.readouterr().err == "error: not migrated\n"
+
+
+def test_foreign_errors_show_their_kind_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_failure(KeyError("hunter2")) == 70
+    assert capsys.readouterr().err.startswith("error: unexpected KeyError; run again with --debug")
+
+
+def test_debug_shows_places_and_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "hunter2"
+    try:
+        raise KeyError(secret)  # noqa: TRY301  it is the frame of this test that must show
+    except KeyError as error:
+        report_failure(error, debug=True)
+    shown = capsys.readouterr().err
+    assert "in test_debug_shows_places_and_no_values" in shown
+    assert secret not in shown
+
+
+def test_the_drivers_errors_are_translated(capsys: pytest.CaptureFixture[str]) -> None:
+    import sqlalchemy as sa
+
+    original = psycopg.OperationalError("connection failed: Connection refused")
+    error = sa.exc.OperationalError("SELECT 'hunter2'", {"p": "hunter2"}, original)
+    assert report_failure(error) == 1
+    shown = capsys.readouterr().err
+    assert "Connection refused; start the server" in shown
+    assert "hunter2" not in shown
+
+
+def test_warnings_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show_warning(UserWarning("beware\nof this"), UserWarning, "file.py", 1)
+    show_warning(DeprecationWarning("not the user's"), DeprecationWarning, "file.py", 1)
+    assert capsys.readouterr().err == "warning: beware of this\n"
+
+
+def test_tables_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "n"), [("a", 1), ("longer", 22)], nothing="none")
+    assert capsys.readouterr().out == "name    n\na       1\nlonger  22\n"
+    print_table(("name",), [], nothing="there are none")
+    assert capsys.readouterr().out == "there are none\n"
+
+
+def test_json_takes_what_results_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    from uuid import UUID
+
+    print_json({"realm": UUID(int=1), "keys": (1, 2)})
+    assert json.loads(capsys.readouterr().out)["keys"] == [1, 2]
