@@ -47,7 +47,8 @@ def _occurrences(haystack: bytes, values: Iterable[bytes]) -> Iterator[bytes]:
     for value in values:
         if len(value) >= STEM:
             by_stem[value[:STEM]].append(value)
-    for at in range(len(haystack) - STEM + 1):
-        for value in by_stem.get(haystack[at : at + STEM], ()):
+    positions = range(len(haystack) - STEM + 1)
+    for at in [at for at in positions if haystack[at : at + STEM] in by_stem]:
+        for value in by_stem[haystack[at : at + STEM]]:
             if haystack.startswith(value, at):
                 yield value
