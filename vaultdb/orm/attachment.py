@@ -23,6 +23,10 @@ def encrypted_columns(table: Table) -> list[Column[Any]]:
     return [column for column in table.columns if isinstance(column.type, Encrypted)]
 
 
+def _logical_name(column: Column[Any]) -> str | None:
+    return column.type.logical_name if isinstance(column.type, Encrypted) else None
+
+
 @event.listens_for(Column, "after_parent_attach")
 def _name_type(column: Column[Any], table: Any) -> None:
     """Give the column its own type, which knows its logical name."""
@@ -30,6 +34,7 @@ def _name_type(column: Column[Any], table: Any) -> None:
         return
     _refuse_contradictions(column)
     column.type = column.type.named(default_logical_name(table, column))
+    _refuse_same_name(column, table)
     if table not in _under_construction:
         add_companion(column)
 
@@ -59,6 +64,17 @@ def _refuse_index(index: Any, table: Any) -> None:
             raise ConfigurationError(
                 f"{column} is encrypted, and a {type(index).__name__} over it would compare "
                 "ciphertext; declare the column with index=Equality(), or Equality(unique=True)"
+            )
+
+
+def _refuse_same_name(column: Column[Any], table: Table) -> None:
+    """Refuse two columns of one name in one row: their values could be swapped unnoticed."""
+    name = _logical_name(column)
+    for other in encrypted_columns(table):
+        if other is not column and _logical_name(other) == name:
+            raise ConfigurationError(
+                f"{column} and {other} have one logical name, {name}, so that their values could "
+                "be exchanged unnoticed; declare another logical_name="
             )
 
 

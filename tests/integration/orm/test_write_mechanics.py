@@ -56,29 +56,33 @@ def cache_hits(engine):
 @pytest.mark.parametrize("count", [1, 50])
 def test_server_made_keys_cost_one_query_per_statement(model, count, session, patient, sent):
     secret = {"patient_id": patient, "note": "n"} if model is Visit else {"secret": "s"}
+    sent.clear()
     session.execute(insert(model), [secret] * count)
-    assert [statement.split()[0] for statement in sent[-2:]] == ["SELECT", "INSERT"]
-    assert len(sent) == 3  # the patient's INSERT is the first
+    assert [statement.split()[0] for statement in sent] == ["SELECT", "INSERT"]
 
 
 def test_keys_that_are_given_cost_no_query(session, patient, sent):
+    sent.clear()
     session.execute(insert(Visit), [{"id": 10**6, "patient_id": patient, "note": "n"}])
-    assert len(sent) == 2
+    assert len(sent) == 1
 
 
 def test_rows_without_values_need_no_keys(session, patient, sent):
+    sent.clear()
     session.execute(insert(Visit), [{"patient_id": patient, "note": None}] * 3)
-    assert len(sent) == 2
+    assert len(sent) == 1
     assert session.scalars(select(Visit.note)).all() == [None] * 3
 
 
 def test_sql_as_the_key_is_evaluated_first(session):
-    session.execute(insert(core_note).values(id=text("2000 + 24").columns().scalar_subquery() if False else select(text("2024")).scalar_subquery(), body="b"))
+    session.execute(insert(core_note).values(id=select(text("2024")).scalar_subquery(), body="b"))
     assert session.execute(select(core_note.c.id, core_note.c.body)).all() == [(2024, "b")]
 
 
 def test_a_null_key_is_refused(session, sent):
-    with pytest.raises(StatementRefused, match="core_note.id must be given in each parameter set"):
+    with pytest.raises(
+        StatementRefused, match=r"core_note\.id must be given in each parameter set"
+    ):
         session.execute(insert(core_note), [{"id": 1, "body": "a"}, {"id": None, "body": "b"}])
     assert sent == []
 
@@ -92,9 +96,14 @@ SHAPES = {
         insert(core_note).values(id=bindparam("i"), body=bindparam("b")),
         {"i": n, "b": "x"},
     ),
-    "update values": lambda n: (update(core_note).where(core_note.c.id == n).values(body="b"), None),
+    "update values": lambda n: (
+        update(core_note).where(core_note.c.id == n).values(body="b"),
+        None,
+    ),
     "update ordered": lambda n: (
-        update(core_note).where(core_note.c.id == n).ordered_values(("body", "b"), ("slug", f"s{n}")),
+        update(core_note)
+        .where(core_note.c.id == n)
+        .ordered_values(("body", "b"), ("slug", f"s{n}")),
         None,
     ),
     "update to null": lambda _: (update(core_note).values(body=None), None),
@@ -122,7 +131,13 @@ def test_the_second_execution_of_a_shape_is_compiled_already(shape, session, cac
     for n in (1, 2, 3):
         statement, parameters = SHAPES[shape](n)
         session.execute(statement, parameters)
-    if "upsert" in shape and not postgresql.insert(core_note).values(id=1).on_conflict_do_nothing()._generate_cache_key():
+    if (
+        "upsert" in shape
+        and not postgresql.insert(core_note)
+        .values(id=1)
+        .on_conflict_do_nothing()
+        ._generate_cache_key()
+    ):
         pytest.skip("this SQLAlchemy does not cache upserts")
     found = [hit for hit in cache_hits if hit is not CacheStats.NO_DIALECT_SUPPORT]
     assert found[-2:] == [CacheStats.CACHE_HIT, CacheStats.CACHE_HIT]
@@ -133,34 +148,37 @@ def test_the_second_execution_of_a_shape_is_compiled_already(shape, session, cac
 SECRET = "The-Secret-999-17-5017"
 
 
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda s: s.execute(insert(Patient), [{"name": SECRET, "ssn": SECRET}]),
-        lambda s: s.execute(insert(Patient).values(name=SECRET, ssn=SECRET)),
-        lambda s: s.execute(insert(Patient.__table__).values([{"id": KEY, "name": SECRET}])),
-        lambda s: s.execute(
-            insert(core_note).values(body=bindparam("b")), [{"id": 1, "b": SECRET}, {"id": 2, "b": SECRET}]
-        ),
-        lambda s: s.execute(update(core_note).where(core_note.c.id == 1).values(body=SECRET)),
-        lambda s: s.execute(
-            update(core_note).where(core_note.c.id == bindparam("k")).values(body=bindparam("b")),
-            [{"k": 1, "b": SECRET}],
-        ),
-        lambda s: s.execute(
-            update(core_note).where(core_note.c.id == 1).ordered_values(("body", SECRET))
-        ),
-        lambda s: s.execute(
-            postgresql.insert(core_note)
-            .values(id=1, body=SECRET)
-            .on_conflict_do_update(index_elements=["id"], set_={"body": SECRET + "!"})
-        ),
-        lambda s: (s.add(Patient(name=SECRET, ssn=SECRET)), s.flush()),
-    ],
-)
+WRITES = {
+    "parameter sets": lambda s: s.execute(insert(Token), [{"secret": SECRET}] * 2),
+    "values": lambda s: s.execute(insert(Patient).values(name=SECRET, ssn=SECRET)),
+    "rows of values": lambda s: s.execute(
+        insert(Patient.__table__).values([{"id": KEY, "name": SECRET}])
+    ),
+    "named bind": lambda s: s.execute(
+        insert(core_note).values(body=bindparam("b")),
+        [{"id": 1, "b": SECRET}, {"id": 2, "b": SECRET}],
+    ),
+    "update": lambda s: s.execute(update(core_note).where(core_note.c.id == 1).values(body=SECRET)),
+    "update named binds": lambda s: s.execute(
+        update(core_note).where(core_note.c.id == bindparam("k")).values(body=bindparam("b")),
+        [{"k": 1, "b": SECRET}],
+    ),
+    "ordered values": lambda s: s.execute(
+        update(core_note).where(core_note.c.id == 1).ordered_values(("body", SECRET))
+    ),
+    "upsert": lambda s: s.execute(
+        postgresql.insert(core_note)
+        .values(id=1, body=SECRET)
+        .on_conflict_do_update(index_elements=["id"], set_={"body": SECRET + "!"})
+    ),
+    "flush": lambda s: (s.add(Patient(name=SECRET, ssn=SECRET)), s.flush()),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
 def test_plaintext_reaches_no_parameter_and_no_log(write, engine, bound, caplog):
     with Session(engine) as session, caplog.at_level(logging.INFO, "sqlalchemy.engine"):
-        write(session.connection().execution_options() and session)
+        WRITES[write](session)
         session.rollback()
     assert bound
     assert not any(SECRET in parameters for parameters in bound)
@@ -183,7 +201,9 @@ def test_a_parameter_that_would_replace_the_pinned_key_is_refused(session):
     """SQLAlchemy names the key's anonymous bind id_1, and a parameter id_1 would replace it."""
     session.execute(insert(core_note), [{"id": 1, "body": "a"}, {"id": 2, "body": "b"}])
     pinned = update(core_note).where(core_note.c.id == 1).values(body="c")
-    with pytest.raises(StatementRefused, match="id_1: neither a column of core_note nor a bindparam"):
+    with pytest.raises(
+        StatementRefused, match="id_1: neither a column of core_note nor a bindparam"
+    ):
         session.connection().execute(pinned, {"id_1": 2})
 
 
