@@ -76,4 +76,4 @@ def test_mistakes_are_found() -> None:
     encrypted(str, index="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
     encrypted(str, bind=7)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
     encrypted("str")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
-    encrypted(int, validate=str.isdigit)  # type: ignore[arg-type,misc,call-overload,unused-ignore]  # pyright: ignore
+    encrypted(int, validate=str.isdigit)  # type: ignore[arg-type,misc,call-overload,unused-ignore]  # pyright: ignore[reportArgumentType]

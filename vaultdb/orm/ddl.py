@@ -32,8 +32,8 @@ def _index_value(_type: Any, _compiler: TypeCompiler, **_: Any) -> str:
 @event.listens_for(Table, "before_create")
 def _require_domain(table: Table, connection: Connection | None, **_: Any) -> None:
     """Say what is missing, before PostgreSQL says that it does not know a type."""
-    if connection is None or not _stores_envelopes(table, connection):
-        return
+    if not isinstance(connection, Connection) or not _stores_envelopes(table, connection):
+        return  # SQL is printed, not run
     if connection.scalar(text("SELECT to_regtype('vaultdb.envelope')")) is None:
         raise SchemaError(
             "this database has no vaultdb schema, which encrypted columns need; run "

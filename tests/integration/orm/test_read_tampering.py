@@ -34,7 +34,7 @@ def swap(session, column: str) -> None:
 
 
 def reason(session, statement) -> str:
-    with pytest.raises(DecryptionError, match="^the stored value cannot be decrypted$") as caught:
+    with pytest.raises(DecryptionError, match=r"^the stored value cannot be decrypted$") as caught:
         session.execute(statement).unique().all()
     return str(caught.value.reason)
 
@@ -127,7 +127,7 @@ def test_columns_that_are_not_searched_are_not_verified(session, two):
 
 def test_statements_that_do_not_return_the_column_are_not_protected(session, two):
     """As documented: nothing of the row says which value its index value is for."""
-    ada, bob = two
+    _, bob = two
     swap(session, "ssn_index")
     found = select(Patient.id).where(Patient.ssn == "1")
     assert session.scalar(found) == bob
