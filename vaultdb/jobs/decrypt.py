@@ -194,7 +194,8 @@ def _fetch(
     rows = connection.execute(sa.select(raw).select_from(plain).where(*conditions)).all()
     if len(rows) != 1:
         raise ConfigurationError(f"there is no row with {', '.join(key_values)} as given")
-    return None if rows[0][0] is None else bytes(rows[0][0])
+    envelope = rows[0][0]
+    return None if envelope is None else bytes(envelope)
 
 
 def _row_bindings(source: _Source, key_values: Mapping[str, Any]) -> Iterator[bytes]:
