@@ -93,8 +93,7 @@ class Reader:
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "DOCUMENT_ENVIRONMENT": str(exported),
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # where progress is shown
+            capture_output=True,  # apart: progress is shown on stderr
             stdin=subprocess.DEVNULL,
             text=True,
             timeout=120,
