@@ -143,10 +143,7 @@ class Fetcher:
             self._cache.refuse(unknown, None, until)
             self._cache.refuse(destroyed, Fault(KeyDenied, "the data key is destroyed"), until)
         scopes = {row.scope for row in rows if row.state is not KeyState.DESTROYED}
-        # Twice: a read under way that the first round joins may have started before a key was
-        # inserted. The second does nothing when the first was its own.
-        for _ in range(2):
-            self.fetch(scopes, since=since)
+        self.fetch(scopes, since=since)
 
     def _floor(self, scope: KeyScope, has_rows: bool) -> int:
         highest = self._cache.highest(scope)

@@ -33,7 +33,8 @@ T = TypeVar("T")
 CAPACITY = 1000
 """DEKs in the cache: more than a process works with at a time, and a bound on its memory."""
 TRIES = 5
-"""Reads of a ring that `flush`, or the loads of other threads, drop before it is used."""
+"""Reads until a key is there: `flush` or the loads of other threads may drop it again, and a read
+that was joined may have started before the key was inserted."""
 DROPPED = "the data key was dropped while it was loaded; try again"
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -351,3 +352,43 @@ def test_flushing_under_load_fails_nobody(world: World) -> None:
     finally:
         stop.set()
         flusher.join()
+
+
+def test_a_key_of_another_realm_is_refused_unseen(world: World) -> None:
+    """Also from a store that does not look at the realm."""
+    row = world.create("acme")
+    foreign = replace(row, realm=UUID(int=7))
+    world.store.by_scopes = lambda *_: [foreign]  # type: ignore[method-assign]
+    world.store.by_ids = lambda *_: [foreign]  # type: ignore[method-assign]
+    keyring = world.keyring()
+    with pytest.raises(KeyDenied, match="another realm"):
+        keyring.active("acme", "default")
+    with pytest.raises(KeyDenied, match="another realm"):
+        keyring.get(row.key_id)
+    assert world.provider.batches == []
+
+
+def test_a_key_inserted_during_a_read_is_found_all_the_same(world: World) -> None:
+    """The look-up by id joins a read that started before the key was there, and reads again."""
+    world.create("acme")
+    keyring = world.keyring()
+    reading, inserted = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        if not inserted.is_set():
+            reading.set()
+            inserted.wait(10)
+
+    world.provider.before_unwrap = hold
+    reader = threading.Thread(target=lambda: keyring.active("acme", "default"))
+    reader.start()
+    reading.wait(10)
+    newer = world.create("acme")
+    found: list[object] = []
+    finder = threading.Thread(target=lambda: found.append(keyring.get(newer.key_id)))
+    finder.start()
+    time.sleep(0.1)  # let it join the read
+    inserted.set()
+    reader.join(10)
+    finder.join(10)
+    assert [key.version for key in found] == [2]  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from tests.unit.vault.fake_vault import (
     errors,
     login_answer,
 )
-from vaultdb.errors import KeyDenied, KeyringError, KeyUnavailable, VaultDBError
+from vaultdb.errors import KeyDenied, KeyringError, KeyUnavailable, VaultDBError, VaultError
 from vaultdb.keys import Keyring, KeyScope, KeyState, MemoryKeyStore, Purpose, WrappedKey
 from vaultdb.vault.login import AppRoleLogin, JwtLogin, TokenLogin, WrappedSecretId
 from vaultdb.vault.providers.vault import VaultProvider
@@ -123,6 +123,26 @@ def test_unwrapping(fake: FakeVault, new_client: NewClient, listening: Any, faul
     keyring = Keyring(realm=REALM, provider=provider, store=store)
     with pytest.raises((KeyDenied, KeyUnavailable)) as caught:
         keyring.active("", "default")
+    assert_nothing_leaks(caught.value, *listening)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        name
+        for name, answer in FAULTS.items()
+        if answer.status != 200 or answer.hang_up or answer.delay
+    ],
+)
+def test_calling(fake: FakeVault, new_client: NewClient, listening: Any, fault: str) -> None:
+    """Without the layers above, which make new errors of these."""
+    fake.script = lambda *_: FAULTS[fault]
+    client = new_client(timeout=0.5 if fault == "a timeout" else 2.0)
+    client.log_in()
+    with pytest.raises(VaultError) as caught:
+        client.call(
+            lambda vault: vault.secrets.transit.decrypt_data("vaultdb", WRAPPED), repeatable=False
+        )
     assert_nothing_leaks(caught.value, *listening)
 
 
