@@ -119,7 +119,7 @@ SQLSTATES = {
     ),
     "42501": lambda e: run(e, text("SELECT set_config('log_statement', :x, false)"), {"x": BODY}),
     "42P01": lambda e: run(e, text("INSERT INTO nowhere VALUES (:x)"), {"x": BODY}),
-    "57014": lambda e: slow(e),
+    "57014": lambda e: slow(e),  # noqa: PLW0108 - defined below
     "P0001": lambda e: run(
         e, text("DO $$ BEGIN RAISE EXCEPTION 'no %', current_setting('a.b'); END $$")
     ),

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 
 from tests.fixtures.postgres import Database
 from tests.threats.conftest import ADA, VALUES, metadata, patient
-from vaultdb.dev.binaries import find_postgres
 from vaultdb.db.keystore import PostgresKeyStore
+from vaultdb.dev.binaries import find_postgres
 from vaultdb.keys import KeyScope, Purpose, create_key
 from vaultdb.settings import DatabaseSettings
 from vaultdb.vault.providers.memory import MemoryProvider

@@ -103,6 +103,11 @@ def _refusal(value: ColumnElement[Any], missing: object) -> StatementRefused:
             f"an encrypted value cannot be the result of a {type(value).__name__} expression: "
             "select the column itself and compute in Python"
         )
+    if missing is not None and not isinstance(missing, ColumnElement):
+        return StatementRefused(
+            f"{value} cannot be decrypted outside of the statement that supplies it, which is no "
+            "SELECT: execute that one by itself, or select its keys and join the table"
+        )
     if missing is None:
         return StatementRefused(
             f"the arms of a UNION supply {value} with different keys, or list them in different "

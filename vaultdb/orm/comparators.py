@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sqlalchemy import BindParameter, ClauseElement, Column, ColumnElement, Null, bindparam
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Null,
+    bindparam,
+)
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeEngine
 
@@ -174,4 +182,6 @@ def _joinable(type_: Encrypted[Any]) -> tuple[object, ...]:
 
 
 def _name(expression: Any) -> str:
-    return str(bare(expression))
+    inner = bare(expression)
+    named = inner if isinstance(inner, ColumnClause) else getattr(inner.type, "logical_name", None)
+    return str(named)

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any, final
 
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import UserDefinedType
+
+from vaultdb.errors import StatementRefused
+
+
+class IndexValueComparator(UserDefinedType.Comparator[bytes]):
+    """Compares index values with each other, never with what somebody searches for."""
+
+    def operate(self, op: OperatorType, *other: Any, **kwargs: Any) -> Any:
+        """Refuse plain values, which would silently match nothing."""
+        if any(_is_plain(value) for value in other):
+            raise StatementRefused(
+                f"{self.expr} is a search index and holds no plain values: compare the encrypted "
+                "column itself"
+            )
+        return super().operate(op, *other, **kwargs)
 
 
 @final
@@ -15,6 +31,7 @@ class IndexValue(UserDefinedType[bytes]):
     """
 
     cache_ok = True
+    comparator_factory = IndexValueComparator
 
     @property
     def python_type(self) -> type[bytes]:
@@ -27,3 +44,9 @@ class IndexValue(UserDefinedType[bytes]):
 
     def __repr__(self) -> str:
         return "IndexValue()"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_is_plain(each) for each in value)
+    return isinstance(value, str | int | float)

@@ -119,8 +119,8 @@ class Node(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     secret: Mapped[str | None] = encrypted(str, nullable=True)
-    parent: Mapped[Node | None] = relationship(back_populates="children", remote_side=[id])
-    children: Mapped[list[Node]] = relationship(back_populates="parent", order_by=id)
+    parent: Mapped[Node | None] = relationship(back_populates="children", remote_side=[id])  # noqa: A003
+    children: Mapped[list[Node]] = relationship(back_populates="parent", order_by=id)  # noqa: A003
 
 
 # -- inheritance ------------------------------------------------------------------------------

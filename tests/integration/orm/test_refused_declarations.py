@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 
-from vaultdb import Encrypted, Equality, encrypted
+from vaultdb import Encrypted, encrypted
 from vaultdb.errors import VaultDBError
 
 
@@ -154,10 +154,10 @@ def test_an_encrypted_discriminator_is_refused(engine, sent):
             __tablename__ = "odd_thing"
             id: Mapped[int] = mapped_column(primary_key=True)
             kind: Mapped[str] = encrypted(str)
-            __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "thing"}  # noqa: RUF012
+            __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "thing"}
 
         class Part(Thing):
-            __mapper_args__ = {"polymorphic_identity": "part"}  # noqa: RUF012
+            __mapper_args__ = {"polymorphic_identity": "part"}
 
         from sqlalchemy.orm import Session
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     extract,
     func,
     insert,
+    lambda_stmt,
     literal,
     literal_column,
     not_,
@@ -73,6 +74,41 @@ REFUSED = {
     ),
     "order by beside a joined eager load": lambda: (
         select(P).options(joinedload(P.visits)).order_by(P.name).limit(1)
+    ),
+    "order by text": lambda: select(P.id).order_by(text("name DESC")),
+    "order by qualified text": lambda: select(P.id).order_by(
+        text("ward, patient.name desc nulls last")
+    ),
+    "order by quoted text": lambda: select(P.id).order_by(text('"name"')),
+    "order by a label in text": lambda: select(P.name.label("x")).order_by(text("x")),
+    "order by a place in the list": lambda: select(P.id, P.name).order_by(text("2")),
+    "order by a literal column": lambda: select(P.id).order_by(
+        literal_column("patient.name").desc()
+    ),
+    "order by a place in the list of a union": lambda: union_all(
+        select(P.id, P.name), select(P.id, P.name)
+    ).order_by(text("2")),
+    "group by text": lambda: select(func.count()).select_from(P).group_by(text("name")),
+    "index compared with a plain value": lambda: select(P.id).where(
+        P.__table__.c.ssn_index == "999-17-5017"
+    ),
+    "index searched for plain values": lambda: select(P.id).where(
+        P.__table__.c.ssn_index.in_(["999-17-5017"])
+    ),
+    "in (select) of one index domain": lambda: select(P.id).where(P.ssn.in_(select(other.ssn))),
+    "is not distinct from, in one index domain": lambda: select(P.id).join(
+        other, P.ssn.is_not_distinct_from(other.ssn)
+    ),
+    "own operator": lambda: select(P.id).where(P.ssn.op("=")("x")),
+    "subquery as a table of json": lambda: select(
+        func.row_to_json(select(P.id, P.name).subquery().table_valued())
+    ),
+    "lambda statement": lambda: lambda_stmt(lambda: select(P.id).order_by(P.name)),
+    "subquery with the key of another alias": lambda: select(
+        select(P.id, other.name).join(other, P.id < other.id).subquery().c.name
+    ),
+    "union all without the key in a subquery": lambda: select(
+        union_all(select(P.name), select(P.name)).subquery().c.name
     ),
     "group by": lambda: select(func.count()).group_by(P.name),
     "group by a label": lambda: select(P.name.label("x"), func.count()).group_by("x"),

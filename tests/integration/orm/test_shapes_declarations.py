@@ -193,22 +193,22 @@ def test_sqlmodel(engine, matrix):
     from sqlmodel import Session as ModelSession
     from sqlmodel import select as model_select
 
-    class Hero(SQLModel, table=True):
-        __tablename__ = "hero"
+    class Vigilante(SQLModel, table=True):
+        __tablename__ = "vigilante"
         id: int | None = Field(default=None, primary_key=True)
         name: str
         secret_name: str = Field(sa_type=Encrypted(str))
         born: date | None = Field(default=None, sa_column=Column(Encrypted(date), nullable=True))
 
     metadata = MetaData()
-    Hero.__table__.to_metadata(metadata)
+    Vigilante.__table__.to_metadata(metadata)
     matrix.create_all(metadata)
     with ModelSession(engine) as session:
-        session.add(Hero(name="Spider", secret_name="Peter", born=date(2001, 1, 1)))
+        session.add(Vigilante(name="Spider", secret_name="Peter", born=date(2001, 1, 1)))
         session.commit()
-        hero = session.exec(model_select(Hero)).one()
+        hero = session.exec(model_select(Vigilante)).one()
         assert (hero.secret_name, hero.born) == ("Peter", date(2001, 1, 1))
-        raw = session.connection().execute(text("SELECT secret_name FROM hero")).scalar()
+        raw = session.connection().execute(text("SELECT secret_name FROM vigilante")).scalar()
         assert bytes(raw)[0] == 0xF6
 
 

@@ -77,7 +77,7 @@ NEIGHBOURS = {
     "date": (Date, date(2000, 2, 29)),
     "time": (Time, time(1, 2, 3)),
     "timetz": (Time(timezone=True), time(1, 2, 3, tzinfo=UTC)),
-    "timestamp": (DateTime, datetime(2000, 1, 1, 1, 2, 3)),
+    "timestamp": (DateTime, datetime(2000, 1, 1, 1, 2, 3)),  # noqa: DTZ001
     "timestamptz": (DateTime(timezone=True), datetime(2000, 1, 1, tzinfo=UTC)),
     "interval": (Interval, timedelta(days=1, seconds=2)),
     "uuid": (Uuid, uuid.UUID(int=9)),

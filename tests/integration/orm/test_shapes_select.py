@@ -326,6 +326,15 @@ def test_loader_criteria(session):
     assert [[v.note for v in p.visits] for p in found] == [["v1"], ["v3"], []]
 
 
+def test_text_in_order_by_that_names_plain_columns(session):
+    for words in ("ward, id", "patient.id ASC", "1", '"id" desc nulls last', "upper(ward), id"):
+        assert len(q(session, select(P.id, P.name).order_by(text(words)))) == 3
+    hidden = select(P.ward.label("name")).order_by(text("name DESC"))  # the label comes first
+    assert q(session, hidden)[0] == ("south",)
+    joined = select(V.id).join(P).order_by(text("visit.id"), literal_column("patient.ward"))
+    assert q(session, joined) == [(1,), (2,), (3,)]
+
+
 def test_limit_offset_fetch_and_for_update(session):
     assert q(session, select(P.name).order_by(P.id).limit(1).offset(1)) == [("Bob",)]
     assert q(session, select(P.name).order_by(P.id).fetch(1)) == [("Ada",)]

@@ -33,9 +33,12 @@ def test_each_tenant_writes_under_its_own_key(engine):
     with vaultdb.acting_as("p", tenant="acme"), engine.connect() as connection:
         assert connection.scalar(statement) == "acme"
     for tenant in ("globex", ""):
-        with vaultdb.acting_as("p", tenant=tenant), engine.connect() as connection:
-            with pytest.raises(VaultDBError):
-                connection.scalar(statement)
+        with (
+            vaultdb.acting_as("p", tenant=tenant),
+            engine.connect() as connection,
+            pytest.raises(VaultDBError),
+        ):
+            connection.scalar(statement)
 
 
 def test_the_same_statement_searches_for_the_tenant_at_hand(engine):

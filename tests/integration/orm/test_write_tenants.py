@@ -75,7 +75,7 @@ def test_results_of_two_tenants_are_read_in_turns(engine, tenants):
                 wanted = select(core_note.c.body).where(core_note.c.id >= start)
                 result = connection.execution_options(yield_per=2).execute(wanted)
                 results.append(result.scalars())
-        assert [(next(results[0]), next(results[1])) for _ in range(5)] == [TENANTS] * 5
+        assert list(zip(*results, strict=True)) == [TENANTS] * 5
 
 
 def test_a_session_keeps_whom_it_was_first_used_by(engine, tenants):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from sqlalchemy import ColumnClause, Label
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy import ColumnClause
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.refusals.positions import Position
 from vaultdb.orm.types import Encrypted
 
-__all__ = ["bare", "encrypted_type", "is_column", "is_encrypted", "refusal"]
+__all__ = ["encrypted_type", "is_column", "is_encrypted", "refusal"]
 
 
 def encrypted_type(element: Any) -> Encrypted[Any] | None:
@@ -30,13 +29,6 @@ def is_column(element: Any) -> TypeGuard[ColumnClause[Any]]:
     return (
         isinstance(element, ColumnClause) and not element.is_literal and element.table is not None
     )
-
-
-def bare(element: Any) -> Any:
-    """Return what stands under labels and parentheses."""
-    while isinstance(element, Label | Grouping):
-        element = element.element
-    return element
 
 
 def refusal(element: Any, position: Position) -> StatementRefused:

@@ -21,16 +21,17 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vaultdb.orm.refusals import positions as at
-from vaultdb.orm.refusals.columns import bare, is_column, is_encrypted, refusal
+from vaultdb.orm.refusals.columns import is_column, is_encrypted, refusal
 from vaultdb.orm.refusals.rows import (
     check_distinct,
     check_nested_write,
     check_set_operation,
     check_textual_columns,
     check_whole_row,
-    is_null,
     text_binds_rows,
 )
+from vaultdb.orm.refusals.text_order import check_text_order
+from vaultdb.orm.supply import bare, is_null_constant
 
 __all__ = ["RefusingCompiler", "refusing"]
 
@@ -92,7 +93,7 @@ class RefusingCompiler(_Base):
             with self._within(at.COLUMN_LIST):
                 return super()._label_select_column(select, column, *args, **kwargs)
         inner = bare(column)
-        if not is_column(inner) and not is_null(inner):
+        if not is_column(inner) and not is_null_constant(inner):
             self._refuse_expression(inner)
         if isinstance(select, Select) and not self._releases[-1]:
             raise refusal(inner, self._place_of_subquery())
@@ -149,6 +150,16 @@ class RefusingCompiler(_Base):
         check_distinct(select)
         with self._within(at.DISTINCT_ON):
             return super().get_select_precolumns(select, **kwargs)
+
+    def order_by_clause(self, select: Any, **kwargs: Any) -> Any:
+        check_text_order(select, select._order_by_clauses, at.ORDER_BY)  # noqa: SLF001
+        with self._within(at.ORDER_BY):
+            return super().order_by_clause(select, **kwargs)
+
+    def group_by_clause(self, select: Any, **kwargs: Any) -> Any:
+        check_text_order(select, select._group_by_clauses, at.GROUP_BY)  # noqa: SLF001
+        with self._within(at.GROUP_BY):
+            return super().group_by_clause(select, **kwargs)
 
     def visit_textual_select(self, taf: Any, *args: Any, **kwargs: Any) -> Any:
         check_textual_columns(taf, nested=bool(self.stack))
@@ -223,8 +234,6 @@ def _framed(name: str, position: at.Position) -> Any:
 
 
 for _name, _position in {
-    "order_by_clause": at.ORDER_BY,
-    "group_by_clause": at.GROUP_BY,
     "visit_aggregate_order_by": at.AGGREGATE_ORDER,
     "visit_aggregateorderby": at.AGGREGATE_ORDER,
     "visit_case": at.CASE,

@@ -7,18 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Cast, ColumnClause, CompoundSelect, Null, TextClause, TypeCoerce
+from sqlalchemy import Column, ColumnClause, CompoundSelect, TextClause
 from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.refusals import positions as at
-from vaultdb.orm.refusals.columns import (
-    bare,
-    encrypted_type,
-    is_column,
-    is_encrypted,
-    refusal,
-)
+from vaultdb.orm.refusals.columns import encrypted_type, is_encrypted, refusal
+from vaultdb.orm.row_key import row_key_of
+from vaultdb.orm.supply import NotSuppliedError, bare, is_null_constant, supplied_beside
 
 __all__ = [
     "check_distinct",
@@ -26,17 +22,8 @@ __all__ = [
     "check_set_operation",
     "check_textual_columns",
     "check_whole_row",
-    "is_null",
     "text_binds_rows",
 ]
-
-
-def is_null(expression: Any) -> bool:
-    """Return whether an expression is NULL, also a typed one."""
-    expression = bare(expression)
-    while isinstance(expression, Cast | TypeCoerce):
-        expression = bare(expression.clause)
-    return isinstance(expression, Null)
 
 
 def check_distinct(select: Any) -> None:
@@ -116,7 +103,7 @@ def _check_one_name(position: Sequence[Any], keyword: str) -> None:
     for column in position:
         type_ = encrypted_type(column)
         same = type_ is not None and first is not None and type_.identity == first.identity
-        if not same and not (is_null(column) and first is not None):
+        if not same and not (is_null_constant(column) and first is not None):
             names = sorted({str(each.type.logical_name) for each in encrypted})
             raise StatementRefused(
                 f"{keyword} would put {', '.join(names)} and other columns into one column of the "
@@ -129,18 +116,21 @@ def _without_key(columns: Sequence[Any]) -> Iterator[Any]:
     """Yield the encrypted columns of a list that does not hold their keys."""
     listed = [bare(column) for column in columns]
     for column in listed:
-        if is_encrypted(column) and not is_null(column) and not _has_key(column, listed):
+        if is_encrypted(column) and not is_null_constant(column) and not _has_key(column, listed):
             yield column
 
 
 def _has_key(column: Any, listed: Sequence[Any]) -> bool:
-    if not is_column(column) or column.table is None:
+    """Return whether the key of the row that `column` comes from is listed with it."""
+    try:
+        key = supplied_beside(column, _key_of)
+    except NotSuppliedError:
         return False
-    origin = next(iter(column.base_columns))
-    key = list(getattr(origin.table, "primary_key", ()))
-    # a self-join below supplies several candidates: all must be there. Compared by hash, which
-    # an annotated column shares with the one it annotates
-    supplied = [c for c in column.table.c if any(k in c.base_columns for k in key)]
-    return len(supplied) >= len(key) > 0 and {hash(c) for c in supplied} <= {
-        hash(c) for c in listed
-    }
+    # compared by hash, which an annotated column shares with the one it annotates
+    return {hash(part) for part in key or ()} <= {hash(each) for each in listed}
+
+
+def _key_of(column: Column[Any]) -> Sequence[Column[Any]]:
+    type_ = encrypted_type(column)
+    bound = () if type_ is None else row_key_of(column.table, type_.bind).columns
+    return bound or tuple(column.table.primary_key)
