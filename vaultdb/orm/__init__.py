@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaultdb.orm import attachment, bound_value_sql, ddl, index_match, mapping
+from vaultdb.orm.autogenerate import render_item
 from vaultdb.orm.columns import encrypted
 from vaultdb.orm.index_value import IndexValue
 from vaultdb.orm.indexes import Equality
@@ -18,6 +19,7 @@ __all__ = [
     "IndexValue",
     "columns",
     "encrypted",
+    "render_item",
 ]
 
 _REGISTERED = (attachment, bound_value_sql, ddl, index_match, mapping)

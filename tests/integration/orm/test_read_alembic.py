@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import alembic.op
 import pytest
 import sqlalchemy
@@ -45,14 +47,14 @@ def context(connection, metadata) -> MigrationContext:
 def test_a_generated_migration_runs_and_leaves_nothing_to_do(connection, metadata, monkeypatch):
     migration = context(connection, metadata)
     produced = produce_migrations(migration, metadata)
-    imports: set[str] = set()
-    body = render_python_code(produced.upgrade_ops, render_item=render_item, imports=imports)
-    assert imports == {"import vaultdb.orm"}
+    body = render_python_code(produced.upgrade_ops, render_item=render_item)
     assert "vaultdb.orm.Envelope()" in body
     assert "vaultdb.orm.IndexValue()" in body
     assert "Encrypted" not in body
 
-    source = "\n".join([*imports, "def upgrade():", *(f"    {line}" for line in body.splitlines())])
+    source = "\n".join(
+        ["import vaultdb.orm", "def upgrade():", *(f"    {line}" for line in body.splitlines())]
+    )
     with Operations.context(migration):
         names = {"op": alembic.op, "sa": sqlalchemy}
         exec(source, names)
@@ -65,6 +67,17 @@ def test_a_generated_migration_runs_and_leaves_nothing_to_do(connection, metadat
         " WHERE attrelid = 'note'::regclass AND attname = 'body'"
     )
     assert storage.scalar() == "e"
+
+
+def test_the_import_is_added_where_a_type_is_written(metadata):
+    columns = metadata.tables["note"].c
+    generating = SimpleNamespace(imports=set())
+    assert render_item("type", columns.id.type, generating) is False
+    assert render_item("column", columns.body, generating) is False
+    assert not generating.imports
+    assert render_item("type", columns.body.type, generating) == "vaultdb.orm.Envelope()"
+    assert render_item("type", columns.body_index.type, generating) == "vaultdb.orm.IndexValue()"
+    assert generating.imports == {"import vaultdb.orm"}
 
 
 def test_tables_made_by_the_metadata_show_no_difference(connection, metadata):
