@@ -1,7 +1,7 @@
 """Defaults that the interceptor evaluates itself, each once per row.
 
 Those of encrypted columns, since a value has to be encrypted before SQLAlchemy would ask for it;
-those of key columns, since values are bound to them; and context-sensitive ones of other columns,
+those of key columns, since values are bound to them; and all others where one is context-sensitive,
 which would otherwise be shown ciphertexts among the current parameters.
 """
 
@@ -80,16 +80,22 @@ def takes_context(default: Any) -> bool:
 
 
 def fill_in(write: Write, rows: Sequence[Row], columns: Sequence[Column[Any]]) -> None:
-    """Evaluate the defaults or onupdates of these columns for each row."""
+    """Evaluate the defaults or onupdates of these columns for each row, in the table's order."""
     isinsert = bool(write.statement.is_insert)
-    for column in columns:
-        default = column.default if isinsert else column.onupdate
+    wanted = {column.key: column for column in columns}
+    for column in [wanted[key] for key in write.table.table.c.keys() if key in wanted]:  # noqa: SIM118
+        default: Any = column.default if isinsert else column.onupdate
         if not is_python_side(default):
             raise StatementRefused(
                 f"{column} is encrypted, so its default cannot be SQL; use a value or a function"
             )
         key = column.key
+        if default.is_scalar:
+            for row in rows:
+                row[key] = default.arg
+            continue
+        function = default.arg
         context = DefaultContext(write.connection, column, isinsert=isinsert)
         for row in rows:
             context.current_parameters = row
-            row[key] = evaluate(default, context)
+            row[key] = function(context)

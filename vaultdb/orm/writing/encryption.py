@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.crypto.nonce import nonce_tails
@@ -42,13 +43,12 @@ def encrypt_rows(
 
     """
     tails = nonce_tails(len(rows) * len(columns))
-    for column in columns:
+    for number, column in enumerate(columns):
         _check_tenant(write, rows, column)
         if column.companion is not None:
             _fill_companion(write, rows, column)
-        present, bound = _present(rows, column, bindings)
-        if present:
-            _encrypt(write, present, bound, column, [tails.pop() for _ in present])
+        start = number * len(rows)
+        _encrypt(write, rows, column, bindings, tails[start : start + len(rows)])
 
 
 def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> None:
@@ -62,30 +62,25 @@ def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) 
             )
 
 
-def _present(
-    rows: Sequence[Row], column: EncryptedColumn, bindings: Bindings
-) -> tuple[Sequence[Row], Sequence[bytes]]:
-    """Return the rows whose value is not NULL, and what each is bound to."""
-    key = column.key
-    present = [row[key] is not None for row in rows]
-    if not any(present):
-        return (), ()
-    bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
-    if all(present):
-        return rows, bound
-    return list(compress(rows, present)), list(compress(bound, present))
-
-
 def _encrypt(
     write: Write,
     rows: Sequence[Row],
-    bound: Sequence[bytes],
     column: EncryptedColumn,
+    bindings: Bindings,
     tails: Sequence[bytes],
 ) -> None:
     key = column.key
-    frames = column.type.encode_all([row[key] for row in rows])
+    values = [row[key] for row in rows]
+    types = set(map(type, values))
+    if types == {NoneType}:
+        return
+    bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
+    if NoneType in types:
+        given = [value is not None for value in values]
+        rows, values = list(compress(rows, given)), list(compress(values, given))
+        bound, tails = list(compress(bound, given)), list(compress(tails, given))
     dek = write.runtime.keyring.active(write.tenant, column.type.keyset)
+    frames = column.type.encode_all(values)
     envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
     for row, envelope in zip(rows, envelopes, strict=True):
         row[key] = Ciphertext(envelope)

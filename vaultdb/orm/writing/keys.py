@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import StatementRefused
@@ -57,10 +58,10 @@ def encode_keys(
 
 def _encode(row_key: RowKey, values: Sequence[Mapping[str, Any]]) -> list[bytes]:
     names = [column.key for column in row_key.columns]
-    keys = [[row.get(name) for name in names] for row in values]
-    if any(part is None for key in keys for part in key):
+    parts = [[row.get(name) for row in values] for name in names]
+    if any(NoneType in set(map(type, each)) for each in parts):
         raise StatementRefused(
             f"{names_of(row_key.columns)} must be given in each parameter set, and not be NULL: "
             "encrypted values are bound to the key"
         )
-    return row_key.encode_all(keys)
+    return row_key.encode_all(list(zip(*parts, strict=True)))

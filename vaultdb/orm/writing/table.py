@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Table
 
@@ -12,7 +13,7 @@ from vaultdb.keys.wrapped_key import Purpose
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.orm.types import Encrypted
-from vaultdb.orm.writing.defaults import takes_context
+from vaultdb.orm.writing.defaults import is_python_side, takes_context
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -51,7 +52,8 @@ class EncryptedTable:
     """of all row keys together, in declared order"""
     keyset_uses: tuple[KeysetUse, ...]
     context_columns: tuple[Column[Any], ...]
-    """plaintext columns whose default is shown the row, and must be shown it in plaintext"""
+    """plaintext columns with defaults, where one of the table's defaults is shown the row: it must
+    see the plaintext, and the defaults of the columns before it"""
     renewing_columns: tuple[Column[Any], ...]
     """the same for onupdate"""
 
@@ -114,8 +116,8 @@ def _look_at(table: Table) -> EncryptedTable | None:
         companions={c.companion.key: c for c in columns.values() if c.companion is not None},
         key_columns=tuple(column for column in table.c if column in in_keys),
         keyset_uses=tuple(dict.fromkeys(uses)),
-        context_columns=tuple(c for c in plain if takes_context(c.default)),
-        renewing_columns=tuple(c for c in plain if takes_context(c.onupdate)),
+        context_columns=_evaluated(table, plain, "default"),
+        renewing_columns=_evaluated(table, plain, "onupdate"),
     )
 
 
@@ -131,6 +133,14 @@ def _encrypted_column(table: Table, column: Column[Any]) -> EncryptedColumn:
         companion=companion_of(column),
         tenant_column=_tenant_column(table, type_),
     )
+
+
+def _evaluated(
+    table: Table, plain: Sequence[Column[Any]], default: Literal["default", "onupdate"]
+) -> tuple[Column[Any], ...]:
+    if not any(takes_context(getattr(column, default)) for column in table.c):
+        return ()
+    return tuple(column for column in plain if is_python_side(getattr(column, default)))
 
 
 def _tenant_column(table: Table, type_: Encrypted[Any]) -> Column[Any] | None:
