@@ -12,6 +12,7 @@ from sqlalchemy.sql.selectable import SelectBase
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.bound_value import BoundValue
 from vaultdb.orm.row_expression import BYTES, bytes_literal, concatenation, size_of
+from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.search_verification import companion_to_verify
 from vaultdb.orm.sections import COMPANION, TENANT
 
@@ -74,6 +75,8 @@ _SORTING = ("_order_by_clauses", "_group_by_clauses", "_distinct")
 
 @compiles(BoundValue, "sqlite")
 def _sqlite(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
+    if compiler.column_keys is not None:  # compiled to be executed, not to be printed
+        runtime_of(compiler.dialect)  # before SQLite says that it has no such function
     companion = companion_to_verify(element, compiler)
     if not element.key_columns and element.tenant is None and companion is None:
         return compiler.process(element.value, **kw)
