@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vaultdb.errors import StatementRefused
-
 if TYPE_CHECKING:
     from sqlalchemy import Column
     from sqlalchemy.engine import Connection
@@ -85,10 +83,6 @@ def fill_in(write: Write, rows: Sequence[Row], columns: Sequence[Column[Any]]) -
     wanted = {column.key: column for column in columns}
     for column in [wanted[key] for key in write.table.table.c.keys() if key in wanted]:  # noqa: SIM118
         default: Any = column.default if isinsert else column.onupdate
-        if not is_python_side(default):
-            raise StatementRefused(
-                f"{column} is encrypted, so its default cannot be SQL; use a value or a function"
-            )
         key = column.key
         if default.is_scalar:
             for row in rows:
