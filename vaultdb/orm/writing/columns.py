@@ -36,9 +36,9 @@ def check_same_columns(
     if len(rows) == 1:
         return
     keys = {column.key for column in given}
-    every = columns.keys()
+    absent = columns.keys() - keys
     for number, row in enumerate(rows):
-        if row.keys() & every != keys:
+        if not (keys <= row.keys()) or (absent and not absent.isdisjoint(row)):
             raise StatementRefused(
                 f"parameter set {number} does not name the same encrypted columns as the first "
                 "one: give None for NULL"
