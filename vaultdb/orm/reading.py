@@ -59,17 +59,17 @@ def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
         if value is None:
             return None
         try:
-            start = _size_of_row(value)[0] + _SIZE
-            if value[start] != MAGIC or start == _SIZE:
-                return read_slowly(value)
-        except (IndexError, TypeError, struct.error):
+            start = value[3] + _SIZE
+            if value[start] != MAGIC or value[2] or start == _SIZE:
+                return read_slowly(value)  # also a row binding of 256 bytes and more
+        except (IndexError, TypeError):
             return read_slowly(value)
         key_id = value[start + _KEY_ID_START : start + _KEY_ID_END]
-        key = in_use.key() if key_id == in_use.key_id else None
+        last_id, last_key = in_use.last_key
+        key = last_key() if key_id == last_id else None
         if key is None:
             key = key_to_read_with(key_id, keyset, runtime_of(dialect))
-            in_use.key_id = key_id
-            in_use.key = weakref.ref(key)
+            in_use.last_key = (key_id, weakref.ref(key))
             trusted = key.scope
         elif key.scope is not trusted:
             check_scope(key, keyset, runtime_of(dialect))

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from vaultdb.keys.data_key import DataKey
 
 
+LastKey = tuple[bytes | None, "Callable[[], DataKey | None]"]
+
+
 def _no_key() -> None:
     """Stand for a weak reference to a key that is gone."""
+
+
+_NO_KEY: LastKey = (None, _no_key)
 
 
 class TenantInUse(threading.local):
@@ -32,13 +38,13 @@ class TenantInUse(threading.local):
 
     value: str | None = None
     """None before the first statement that touches encrypted columns"""
-    key_id: bytes | None = None
-    key: Callable[[], DataKey | None] = staticmethod(_no_key)
+    last_key: LastKey = _NO_KEY
+    """the key's id, and a weak reference to it"""
 
     def switch_to(self, tenant: str) -> None:
         """Say whose values are processed next."""
         self.value = tenant
-        self.key_id = None
+        self.last_key = _NO_KEY
 
 
 tenant_in_use = TenantInUse()
