@@ -24,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 import vaultdb
 from vaultdb.db.connect import TransportWarning
-from vaultdb.errors import ConfigurationError, NotPrepared, StatementRefused
+from vaultdb.errors import ConfigurationError, NotPrepared, StatementRefused, ValueRefused
 from vaultdb.orm.runtime import runtime_of
 from vaultdb.settings import Settings
 from vaultdb.testing import memory_keyring
@@ -49,6 +49,15 @@ loose = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("body", vaultdb.Encrypted(str, bind="column")),
+)
+
+
+owned = Table(
+    "owned",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String),
+    Column("body", vaultdb.Encrypted(str, tenant_column="owner")),
 )
 
 
@@ -278,3 +287,19 @@ def test_the_companion_cannot_be_written(engine):
             connection.execute(insert(note), {"id": 1, "body": "a", "body_index": b"x"})
         with pytest.raises(StatementRefused, match="body_index"):
             connection.execute(update(note).values(body_index=b"x"))
+
+
+def test_a_row_must_name_the_tenant_that_it_is_encrypted_for(engine):
+    with engine.begin() as connection, vaultdb.acting_as("test", tenant="acme"):
+        connection.execute(insert(owned), {"id": 1, "owner": "acme", "body": "a"})
+        connection.execute(insert(owned).values(id=2, owner="acme", body="b"))
+        connection.execute(insert(owned), {"id": 3, "owner": "globex", "body": None})
+        assert connection.scalars(select(owned.c.body).limit(2)).all() == ["a", "b"]
+        for wrong in (
+            insert(owned).values(id=4, owner="globex", body="c"),
+            insert(owned).values([{"id": 4, "owner": "globex", "body": "c"}]),
+            insert(owned).values(id=4, body="c"),
+            update(owned).where(owned.c.id == 1).values(owner="globex", body="c"),
+        ):
+            with pytest.raises(ValueRefused, match=r"owned\.owner must name the tenant"):
+                connection.execute(wrong)

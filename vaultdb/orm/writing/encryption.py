@@ -99,12 +99,18 @@ def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) 
 
 
 def _check_tenant(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:
-    if column.tenant_column is None:
+    """Refuse a row that says that it is another tenant's: it could not be read."""
+    tenant_column = column.tenant_column
+    if tenant_column is None or all(row[column.key] is None for row in rows):
         return
-    key = column.tenant_column.key
-    for row in rows:
-        if key in row and str(row[key]) != write.tenant:
-            raise ValueRefused(
-                f"{column.tenant_column} names another tenant than acting_as(tenant=...) or the "
-                "engine: write each row as its own tenant"
-            )
+    key = tenant_column.key
+    if key in rows[0]:
+        wrong = any(str(row.get(key)) != write.tenant for row in rows)
+    else:
+        defaults = (tenant_column.default, tenant_column.server_default)
+        wrong = bool(write.statement.is_insert) and defaults == (None, None)
+    if wrong:
+        raise ValueRefused(
+            f"{tenant_column} must name the tenant whose keys encrypt the row, that of "
+            "acting_as(tenant=...) or of the engine: write each row as its own tenant"
+        )

@@ -42,7 +42,7 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> No
     table = write.table
     upsert = upsert_of(write)
     refuse_companions(table, rows[0], inline)
-    move_into_rows(write, inline, table.columns)
+    move_into_rows(write, inline, [*table.columns, *table.tenant_keys])
     given = [column for column in table.columns.values() if column.key in rows[0]]
     check_same_columns(rows, given, table.columns)
     refuse_expressions(rows, given)

@@ -58,6 +58,12 @@ class EncryptedTable:
     """the same for onupdate"""
 
     @property
+    def tenant_keys(self) -> list[str]:
+        """The keys of the columns that say whose a row is."""
+        columns = self.columns.values()
+        return [c.tenant_column.key for c in columns if c.tenant_column is not None]
+
+    @property
     def bound(self) -> list[EncryptedColumn]:
         """The columns whose values are bound to their row."""
         return [column for column in self.columns.values() if column.row_key is not None]

@@ -36,7 +36,7 @@ def encrypt_update(write: Write) -> Any:
     new_keys = [column.key for column in table.key_columns if column.key in is_set]
     if not (given or renewed or new_keys):
         return write.statement
-    move_into_rows(write, inline, [*table.columns, *new_keys])
+    move_into_rows(write, inline, [*table.columns, *table.tenant_keys, *new_keys])
     check_same_columns(rows, given, table.columns)
     refuse_expressions(rows, given)
     if renewed or new_keys or _holds_bound_value(write, given):
