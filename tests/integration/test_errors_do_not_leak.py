@@ -35,7 +35,7 @@ from sqlalchemy.orm import Session, registry
 
 import vaultdb
 from tests.fixtures.postgres import Database
-from tests.integration.leaks import find, no_leak, places
+from tests.integration.leaks import find, make, no_leak, places
 from vaultdb import Encrypted, Equality
 from vaultdb.errors import DecryptionError, ValueRefused, VaultDBError
 from vaultdb.keys.keyring import Keyring
@@ -60,10 +60,6 @@ class Note:
 
 
 registry().map_imperatively(Note, note)
-
-
-def make(*parts: str) -> str:
-    return "zq".join(parts)
 
 
 BODY = make("bo", "dy", "41")

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, 
 from sqlalchemy.orm import Session, registry
 
 import vaultdb
-from tests.integration.leaks import no_leak
+from tests.integration.leaks import make, no_leak
 from tests.unit.vault.fake_vault import (
     PLAINTEXT_DEK,
     SECRET_ID,
@@ -44,8 +44,8 @@ class Note:
 
 registry().map_imperatively(Note, note)
 
-BODY = "zq".join(["bo", "dy", "41"])
-SSN = "zq".join(["ss", "n", "42"])
+BODY = make("bo", "dy", "41")
+SSN = make("ss", "n", "42")
 SECRETS = (BODY, SSN, PLAINTEXT_DEK, SECRET_TOKEN, SECRET_ID)
 KEK = Answer(
     body={
