@@ -62,6 +62,13 @@ REFUSED = {
     "upsert that sets a column from another": lambda: (
         i := postgresql.insert(core_note).values(id=1, slug="s", body="x", extra="y")
     ).on_conflict_do_update(index_elements=["id"], set_={"body": i.excluded.extra}),
+    "upsert with a condition on ciphertext": lambda: (
+        i := postgresql.insert(core_note).values(id=1, slug="s", body="x")
+    ).on_conflict_do_update(
+        index_elements=["id"],
+        set_={"body": i.excluded.body},
+        where=func.lower(i.excluded.body) == "x",
+    ),
     "insert of an expression": lambda: insert(P).values(id=KEY, name=func.lower("X")),
     "insert of a subquery": lambda: insert(P).values(
         id=KEY, name=select(P.ward).limit(1).scalar_subquery()

@@ -51,6 +51,7 @@ class RefusingCompiler(_Base):
         self._positions: list[at.Position] = []
         self._permitted: list[Any] = []
         self._releases: list[bool] = []
+        self._taken_over: list[Any] = []
         self._in_exists = False
         super().__init__(*args, **kwargs)  # SQLAlchemy compiles in here
 
@@ -84,6 +85,8 @@ class RefusingCompiler(_Base):
         if not self._positions:  # a DDL expression, or a result column of from_statement(text())
             is_result = kwargs.get("add_to_result_map") is not None
             return not is_result or text_binds_rows(self.statement, column)
+        if self._positions[-1] is at.CONFLICT:  # by itself in SET, not inside an expression
+            return any(taken is column for taken in self._taken_over)
         return self._positions[-1] is at.SET and kwargs.get("include_table") is False
 
     # -- column lists ------------------------------------------------------------------------
@@ -176,7 +179,8 @@ class RefusingCompiler(_Base):
             return super().visit_update(update_stmt, *args, **kwargs)
 
     def visit_on_conflict_do_update(self, on_conflict: Any, **kwargs: Any) -> Any:
-        with self._within(at.CONFLICT), self._permit(_taken_over(on_conflict)):
+        self._taken_over = _taken_over(on_conflict)
+        with self._within(at.CONFLICT):
             return super().visit_on_conflict_do_update(on_conflict, **kwargs)
 
     # -- expressions -------------------------------------------------------------------------
