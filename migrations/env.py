@@ -1,7 +1,7 @@
 """Run vaultdb's own migrations on the connection, or into the buffer, that `vaultdb.db` provides.
 
-Not meant for the ``alembic`` command: the login, the lock, the realm and the grants are handled
-by ``vaultdb migrate`` (`vaultdb.db.migrations`).
+Not meant for the `alembic` command: the login, the lock, the realm and the grants are handled
+by `vaultdb migrate` (`vaultdb.db.migrations`).
 """
 
 from __future__ import annotations

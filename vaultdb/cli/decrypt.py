@@ -1,4 +1,4 @@
-"""``vaultdb decrypt``: one value, for support, with a reason."""
+"""`vaultdb decrypt`: one value, for support, with a reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vaultdb.guard.principal import acting_as
 from vaultdb.jobs.decrypt import Cell, decrypt_cell
 
 
-def command(  # noqa: PLR0917  typer passes them by name
+def command(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
     table: Annotated[str, typer.Argument(help="Table, with its schema when it has one.")],
     column: Annotated[str, typer.Argument(help="Encrypted column.")],

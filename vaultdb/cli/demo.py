@@ -1,4 +1,4 @@
-"""``vaultdb demo``: the main job on private servers, which go away again."""
+"""`vaultdb demo`: the main job on private servers, which go away again."""
 
 from __future__ import annotations
 

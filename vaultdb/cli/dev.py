@@ -1,4 +1,4 @@
-"""``vaultdb dev``: a private OpenBao and PostgreSQL for trying out."""
+"""`vaultdb dev`: a private OpenBao and PostgreSQL for trying out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vaultdb doctor``: is everything there, and if not, what to do."""
+"""`vaultdb doctor`: is everything there, and if not, what to do."""
 
 from __future__ import annotations
 

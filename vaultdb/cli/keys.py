@@ -1,4 +1,4 @@
-"""``vaultdb keys``: the data keys, which are never shown, only counted and named."""
+"""`vaultdb keys`: the data keys, which are never shown, only counted and named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Keyset = Annotated[str, typer.Option("--keyset", help="Keyset that columns name.
 
 
 class Purposes(StrEnum):
-    """What ``--purpose`` takes."""
+    """What `--purpose` takes."""
 
     DATA = "data"
     INDEX = "index"
@@ -89,7 +89,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command("create")
-def create_keys(  # noqa: PLR0917  typer passes them by name
+def create_keys(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
     tenant: Tenant = None,
     keyset: Keyset = "default",

@@ -1,4 +1,4 @@
-"""``vaultdb migrate``: vaultdb's own schema, by a login of its own."""
+"""`vaultdb migrate`: vaultdb's own schema, by a login of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find what ``--model MODULE:NAME`` names."""
+"""Find what `--model MODULE:NAME` names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from vaultdb.errors import ConfigurationError
 
 
 def load_object(name: str) -> Any:
-    """Import ``module:attribute``, also from the working directory.
+    """Import `module:attribute`, also from the working directory.
 
     Raises:
         ConfigurationError: it does not exist, or importing it failed.
+
     """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
@@ -38,6 +39,7 @@ def load_metadata(name: str) -> MetaData:
 
     Raises:
         ConfigurationError: it is none of these.
+
     """
     found = load_object(name)
     metadata = getattr(found, "metadata", found)

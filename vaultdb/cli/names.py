@@ -1,4 +1,4 @@
-"""``vaultdb names``: the catalogue of logical names."""
+"""`vaultdb names`: the catalogue of logical names."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ def provider_of(settings: Settings) -> KeyProvider:
 
     Raises:
         ConfigurationError: the keys live in memory, so a command cannot reach them.
+
     """
     if settings.keys == "memory":
         raise ConfigurationError(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(what: str, total: int, *, hidden: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a bar of ``total`` items; give the function to advance it with."""
+    """Show a bar of `total` items; give the function to advance it with."""
     if hidden or not total:
         yield lambda _: None
         return

@@ -50,7 +50,7 @@ def _known(error: BaseException) -> BaseException:
     return error
 
 
-def show_warning(  # noqa: PLR0917  the signature of warnings.showwarning
+def show_warning(  # noqa: PLR0917  # the signature of warnings.showwarning
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -80,7 +80,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str) -> None:
-    """Print rows under titles, or ``nothing`` when there are none."""
+    """Print rows under titles, or `nothing` when there are none."""
     if not rows:
         print(nothing)
         return

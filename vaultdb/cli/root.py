@@ -1,6 +1,6 @@
-"""``vaultdb``: the options of every command, the list of commands, and how errors are shown.
+"""`vaultdb`: the options of every command, the list of commands, and how errors are shown.
 
-Only the module of the command that was asked for is imported, so that ``vaultdb --help`` does not
+Only the module of the command that was asked for is imported, so that `vaultdb --help` does not
 wait for SQLAlchemy and hvac; the others are listed by name.
 """
 
@@ -27,7 +27,7 @@ _WITH_VALUE = frozenset({"--config", "-c", "--profile", "-p"})
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One command, or one group of commands, in ``vaultdb.cli.MODULE``."""
+    """One command, or one group of commands, in `vaultdb.cli.MODULE`."""
 
     name: str
     help: str
@@ -52,7 +52,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         build(None if "_VAULTDB_COMPLETE" in os.environ else _asked_for(arguments))()
-    except Exception as error:  # noqa: BLE001  no traceback may reach the user: it could leak
+    except Exception as error:  # noqa: BLE001  # no traceback may reach the user: it could leak
         sys.exit(report_failure(error, debug="--debug" in arguments))
 
 

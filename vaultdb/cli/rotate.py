@@ -1,4 +1,4 @@
-"""``vaultdb rotate``: a new version of the KEK, and every DEK wrapped under it."""
+"""`vaultdb rotate`: a new version of the KEK, and every DEK wrapped under it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The catalogue of logical names: under which name each column has been encrypted.
 
-The logical name is part of every ciphertext. It defaults to ``schema.table.column``, so renaming
+The logical name is part of every ciphertext. It defaults to `schema.table.column`, so renaming
 a column would silently make its values unreadable; the catalogue remembers the names, and says
-which ``logical_name=`` to write down.
+which `logical_name=` to write down.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def declared_names(metadatas: Iterable[MetaData]) -> list[Name]:
 
     Raises:
         ConfigurationError: two columns have one name, so their values could be exchanged.
+
     """
     found: dict[str, Name] = {}
     for name in _declared(metadatas):
@@ -144,6 +145,7 @@ def record(connection: Connection, declared: Sequence[Name]) -> Comparison:
     Raises:
         ConfigurationError: a column was renamed without keeping its name, changed its type, or
             does not exist; every problem is in the text, with its remedy.
+
     """
     difference = compare(connection, declared)
     if problems := difference.problems():
@@ -171,6 +173,7 @@ def retire(connection: Connection, name: str) -> None:
 
     Raises:
         ConfigurationError: no such name.
+
     """
     statement = update(table).where(table.c.name == name, table.c.retired_at.is_(None))
     if connection.execute(statement.values(retired_at=func.now())).rowcount == 0:

@@ -29,16 +29,17 @@ _TLS_HERE = "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_ba
 def connect_arguments(
     settings: DatabaseSettings, *, is_async: bool = False
 ) -> tuple[URL, dict[str, Any]]:
-    """Return the URL and the ``connect_args`` for SQLAlchemy's `create_engine`.
+    """Return the URL and the `connect_args` for SQLAlchemy's `create_engine`.
 
-    The password of ``password_file`` is not among them: `attach` reads it at each connection.
+    The password of `password_file` is not among them: `attach` reads it at each connection.
 
     Args:
-        settings: the ``[database]`` section.
+        settings: the `[database]` section.
         is_async: for `create_async_engine`.
 
     Raises:
         ConfigurationError: no URL, another driver, or TLS weaker than allowed.
+
     """
     url = _url(settings)
     if url.get_backend_name() == "sqlite":
@@ -50,11 +51,12 @@ def connect_arguments(
 
 
 def attach(engine: Engine, settings: DatabaseSettings) -> None:
-    """Read the password at each new connection of ``engine`` and check TLS afterwards.
+    """Read the password at each new connection of `engine` and check TLS afterwards.
 
     Args:
-        engine: made with `connect_arguments`; the ``sync_engine`` of an async one.
+        engine: made with `connect_arguments`; the `sync_engine` of an async one.
         settings: the section that it was made with.
+
     """
     if engine.dialect.name != "postgresql":
         return
@@ -76,6 +78,7 @@ def check_tls(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
 
     Raises:
         ConfigurationError: it does not.
+
     """
     cursor = connection.cursor()
     try:
@@ -95,7 +98,7 @@ def check_tls(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
 
 
 def new_engine(settings: DatabaseSettings, **options: Any) -> Engine:
-    """Return an engine for vaultdb's own statements; without a pool unless ``options`` say so."""
+    """Return an engine for vaultdb's own statements; without a pool unless `options` say so."""
     url, arguments = connect_arguments(settings)
     options.setdefault("poolclass", NullPool)
     # A statement of ours with its parameters must not end up in an error text.

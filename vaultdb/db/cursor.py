@@ -1,7 +1,7 @@
 """Cursors that always use the extended protocol, which runs one statement and no more.
 
-Without parameters psycopg uses the simple protocol, and ``text("select 1; drop table x")`` runs
-both. There is no public switch: ``prepare=True`` does nothing behind a pooler (where preparing is
+Without parameters psycopg uses the simple protocol, and `text("select 1; drop table x")` runs
+both. There is no public switch: `prepare=True` does nothing behind a pooler (where preparing is
 off) and leaves a prepared statement for every text; a pipeline hides results until a
 synchronisation. So one method is overridden that is not public, and its presence is checked at
 import; `tests/integration/db` runs stacked statements against every supported release.
@@ -48,7 +48,8 @@ def ask_for_binary_results(cursor: Any) -> None:
     """Let this cursor fetch in binary, which is safe only when every result type is known to be.
 
     Args:
-        cursor: what SQLAlchemy's ``before_cursor_execute`` passes; its adapter for asyncio too.
+        cursor: what SQLAlchemy's `before_cursor_execute` passes; its adapter for asyncio too.
+
     """
     driver_cursor = getattr(cursor, "_cursor", cursor)
     if isinstance(driver_cursor, ExtendedCursor | AsyncExtendedCursor):

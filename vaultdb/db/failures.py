@@ -1,6 +1,6 @@
 """Put the errors of PostgreSQL's driver into one line that says what to do.
 
-What the server says about a statement can quote values (``DETAIL: Key (ssn)=(…)``), so only the
+What the server says about a statement can quote values (`DETAIL: Key (ssn)=(…)`), so only the
 primary message is used, and never for the user's own statements.
 """
 
@@ -47,6 +47,7 @@ def plain_failures(
     Raises:
         SchemaError: a table of vaultdb does not exist.
         ConfigurationError: the login lacks a privilege, or the statement failed otherwise.
+
     """
     try:
         yield
@@ -57,7 +58,7 @@ def plain_failures(
 def translated(
     error: BaseException, doing: str, unavailable: type[VaultDBError] = KeyUnavailable
 ) -> VaultDBError:
-    """Return the error to raise in place of ``error``."""
+    """Return the error to raise in place of `error`."""
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, psycopg.Error):
         return ConfigurationError(f"cannot {doing}: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""What each capability role may do in the schema ``vaultdb``.
+"""What each capability role may do in the schema `vaultdb`.
 
 Capability roles cannot log in; logins, static or leased, are members. The app reads wrapped keys
 and can change none; the officer adds keys; the rotator replaces wrapped keys it cannot open.

@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 class PostgresKeyStore:
-    """Reads and adds wrapped DEKs in ``vaultdb.data_key``.
+    """Reads and adds wrapped DEKs in `vaultdb.data_key`.
 
     It is synchronous and has connections of its own, so it does not care what the caller's
     session is doing: a DEK made for a new tenant is committed before any row uses it, and a
@@ -46,7 +46,7 @@ class PostgresKeyStore:
     which it is. Point it at the primary, also when the engine reads a replica.
 
     Args:
-        settings: the ``[database]`` section; nothing is opened before the first call.
+        settings: the `[database]` section; nothing is opened before the first call.
 
     """
 
@@ -78,6 +78,7 @@ class PostgresKeyStore:
         Raises:
             SchemaError: the database is not migrated or belongs to another realm.
             KeyUnavailable: the database cannot be reached.
+
         """
         return self._read(realm, table.c.key_id.in_(key_ids))
 
@@ -87,6 +88,7 @@ class PostgresKeyStore:
         Raises:
             SchemaError: the database is not migrated or belongs to another realm.
             KeyUnavailable: the database cannot be reached.
+
         """
         wanted = [(scope.tenant, scope.keyset, scope.purpose.value) for scope in scopes]
         place = tuple_(table.c.tenant, table.c.keyset, table.c.purpose)
@@ -104,6 +106,7 @@ class PostgresKeyStore:
             ConfigurationError: the login may not add keys.
             SchemaError: the database is not migrated or belongs to another realm.
             KeyUnavailable: the database cannot be reached.
+
         """
         values = {
             "key_id": key.key_id,
@@ -135,6 +138,7 @@ class PostgresKeyStore:
         Args:
             realm: the realm of the settings.
             doing: what is attempted, for the error text.
+
         """
         with plain_failures(doing), self._engine.begin() as connection:
             if realm not in self._realms:

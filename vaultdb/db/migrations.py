@@ -1,7 +1,7 @@
-"""Run vaultdb's own migrations: the schema ``vaultdb``, its realm and its grants.
+"""Run vaultdb's own migrations: the schema `vaultdb`, its realm and its grants.
 
 One transaction does it all: lock, realm check, revisions, realm, grants. It runs as
-``vaultdb_owner`` where that role exists, so that no login owns anything.
+`vaultdb_owner` where that role exists, so that no login owns anything.
 """
 
 from __future__ import annotations
@@ -81,16 +81,17 @@ def _title(script: Any) -> str:
 
 
 def upgrade(bind: Engine | Connection | str, *, realm: UUID, revision: str = "head") -> Migrated:
-    """Bring the database up to ``revision``, record ``realm``, and grant to the capability roles.
+    """Bring the database up to `revision`, record `realm`, and grant to the capability roles.
 
     Args:
         bind: an engine, a connection (its transaction is used when it has one), or a URL.
         realm: the realm of the settings; recorded once, afterwards only compared.
-        revision: where to stop; ``head`` is the newest.
+        revision: where to stop; `head` is the newest.
 
     Raises:
         SchemaError: another realm's database, or another migration is running.
         ConfigurationError: the login belongs to the application or lacks a privilege.
+
     """
     applied: list[str] = []
     with _as_owner(bind) as connection:
@@ -106,7 +107,7 @@ def upgrade(bind: Engine | Connection | str, *, realm: UUID, revision: str = "he
 def downgrade(
     bind: Engine | Connection | str, *, realm: UUID, revision: str, destroy_keys: bool = False
 ) -> Migrated:
-    """Take the database back to ``revision`` (``base`` removes everything).
+    """Take the database back to `revision` (`base` removes everything).
 
     Args:
         bind: as for `upgrade`.
@@ -116,7 +117,8 @@ def downgrade(
             read again.
 
     Raises:
-        SchemaError: data keys are stored and ``destroy_keys`` is false, or another realm.
+        SchemaError: data keys are stored and `destroy_keys` is false, or another realm.
+
     """
     reverted: list[str] = []
     with _as_owner(bind) as connection:
@@ -146,7 +148,7 @@ def status(connection: Connection) -> Status:
 
 
 def offline_sql(*, realm: UUID, revision: str = "head") -> str:
-    """Return the SQL of `upgrade` from nothing, for a DBA to read and run with ``psql``."""
+    """Return the SQL of `upgrade` from nothing, for a DBA to read and run with `psql`."""
     buffer = io.StringIO()
     command.upgrade(_config(buffer), revision, sql=True)
     before, begin, body = buffer.getvalue().partition("BEGIN;")

@@ -20,6 +20,7 @@ def check_realm(connection: Connection, realm: UUID) -> None:
 
     Raises:
         SchemaError: they differ, or the database has none.
+
     """
     found = read_realm(connection)
     if found is None:

@@ -1,6 +1,6 @@
 """What a rewrap reads and changes in the key table; every change is compare-and-set.
 
-``wrapped_prev`` keeps the last wrapping that somebody has opened, until somebody opens the new
+`wrapped_prev` keeps the last wrapping that somebody has opened, until somebody opens the new
 one. So a rewrap that went wrong, in Vault or on the way, can be taken back.
 """
 
@@ -94,6 +94,7 @@ class RewrapTable:
 
         Raises:
             SchemaError: one is running.
+
         """
         lock = "SELECT pg_try_advisory_lock(hashtext('vaultdb.rotate'))"
         engine = self._store.engine
@@ -117,7 +118,7 @@ class RewrapTable:
         return Survey(keys, old, open_)
 
     def stale(self, kek_version: int, size: int) -> Generator[list[WrappedKey], None, None]:
-        """Yield the keys under an older KEK, ``size`` at a time; close it when you stop early."""
+        """Yield the keys under an older KEK, `size` at a time; close it when you stop early."""
         statement = select(*COLUMNS).where(*self._mine, table.c.kek_version < kek_version)
         for rows in self._stream(statement, size):
             yield [wrapped_key(row) for row in rows]

@@ -14,7 +14,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 
 REQUIRE_AUTH_SINCE = 160000
-"""The first libpq that knows ``require_auth``; before it ``channel_binding`` alone forces SCRAM."""
+"""The first libpq that knows `require_auth`; before it `channel_binding` alone forces SCRAM."""
 
 _STRONG = {"sslmode": "verify-full", "channel_binding": "require", "require_auth": "scram-sha-256"}
 _WHY = {
@@ -41,7 +41,7 @@ class Transport:
     """How one URL is connected."""
 
     url: URL
-    """Without the TLS options, which are in ``arguments``."""
+    """Without the TLS options, which are in `arguments`."""
     arguments: dict[str, Any] = field(repr=False)
     is_checked: bool
     """Whether a new connection must be found to use TLS on the server's side too."""
@@ -52,12 +52,13 @@ class Transport:
 def transport_for(url: URL, settings: DatabaseSettings) -> Transport:
     """Decide on TLS for a PostgreSQL URL.
 
-    Over TCP: ``sslmode=verify-full``, ``channel_binding=require``, ``require_auth=scram-sha-256``;
+    Over TCP: `sslmode=verify-full`, `channel_binding=require`, `require_auth=scram-sha-256`;
     a client certificate without a password is the login itself, so the last two do not apply.
     Over a Unix socket the kernel does what TLS would, and the three are left out.
 
     Raises:
-        ConfigurationError: the URL asks for less and ``allow_insecure`` is not set.
+        ConfigurationError: the URL asks for less and `allow_insecure` is not set.
+
     """
     said = {key: str(value) for key, value in url.query.items() if key in _OWNED}
     url = url.difference_update_query(_OWNED)

@@ -1,4 +1,4 @@
-"""The database URL: bare ``postgresql://`` means psycopg 3, another driver is refused."""
+"""The database URL: bare `postgresql://` means psycopg 3, another driver is refused."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def normalise_url(url: str | URL) -> URL:
     Raises:
         ConfigurationError: not a URL, or a driver other than psycopg 3. The text never quotes the
             URL, which may hold a password.
+
     """
     try:
         parsed = make_url(url)

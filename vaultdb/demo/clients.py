@@ -1,4 +1,4 @@
-"""What somebody with the database in hands sees: ``psql`` and ``pg_dump``, without vaultdb."""
+"""What somebody with the database in hands sees: `psql` and `pg_dump`, without vaultdb."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ class Clients:
 
     Args:
         conninfo: a libpq connection string with a password, secret.
+
     """
 
     conninfo: str
 
     def show(self, patient: UUID, columns: Sequence[str]) -> list[str]:
-        """Return columns of one patient as ``psql`` prints them."""
+        """Return columns of one patient as `psql` prints them."""
         query = sql.SQL("SELECT {} FROM patient WHERE id = {}").format(
             sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Literal(str(patient))
         )
@@ -47,12 +48,12 @@ class Clients:
         return printed.decode().strip().split("|")
 
     def schema(self) -> bytes:
-        """Return the database without its rows, as ``pg_dump`` writes it."""
+        """Return the database without its rows, as `pg_dump` writes it."""
         program = _program("pg_dump")
         return self._run(program, "--schema-only") if program is not None else b""
 
     def dump(self) -> bytes:
-        """Return the whole database as ``pg_dump`` writes it."""
+        """Return the whole database as `pg_dump` writes it."""
         program = _program("pg_dump")
         if program is not None:
             return self._run(program)

@@ -1,4 +1,4 @@
-"""Read patients from a CSV file with the columns of Synthea's ``patients.csv``.
+"""Read patients from a CSV file with the columns of Synthea's `patients.csv`.
 
 Whatever is wrong with the file is said in one line that names the line and the column, never the
 value: the file may hold real people.
@@ -22,7 +22,7 @@ from uuid import UUID
 from vaultdb.errors import ConfigurationError
 
 SHIPPED = files("vaultdb.demo").joinpath("patients.csv")
-"""A thousand synthetic patients, made by ``vaultdb.demo.generate``."""
+"""A thousand synthetic patients, made by `vaultdb.demo.generate`."""
 
 
 class Gender(Enum):
@@ -137,6 +137,7 @@ def read_patients(path: Path | None = None) -> list[dict[str, Any]]:
 
     Raises:
         ConfigurationError: the file cannot be read; the message names line and column.
+
     """
     name = "the shipped patients.csv" if path is None else str(path)
     text = _decode(SHIPPED.read_bytes() if path is None else _bytes_of(path), name)

@@ -1,6 +1,6 @@
-"""Make the synthetic patients that ship with the demo: ``python -m vaultdb.demo.generate``.
+"""Make the synthetic patients that ship with the demo: `python -m vaultdb.demo.generate`.
 
-The same seed gives the same bytes on every Python: only ``Random.random()`` is used, the one method
+The same seed gives the same bytes on every Python: only `Random.random()` is used, the one method
 whose sequence the standard library promises to keep. Every SSN begins with 999, an area number that
 is never issued.
 """
@@ -23,7 +23,7 @@ from vaultdb.demo.data import COLUMNS, SHIPPED
 COUNT = 1000
 SEED = 2
 NAMESPACE = UUID("5b0cc1e6-6cb1-5e8a-9d6e-7f0d1f2b9a11")
-"""Where the patients' ids come from: ``uuid5(NAMESPACE, "patient N")``."""
+"""Where the patients' ids come from: `uuid5(NAMESPACE, "patient N")`."""
 
 FIRST_BIRTH = date(1925, 1, 1)
 LAST_BIRTH = date(2024, 12, 31)
@@ -51,29 +51,29 @@ class Community:
 
 
 class Dice:
-    """Reproducible draws from ``Random.random()`` alone."""
+    """Reproducible draws from `Random.random()` alone."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed).random  # noqa: S311 -- synthetic data, not secrets
+        self._random = random.Random(seed).random  # noqa: S311  # synthetic data, not secrets
 
     def below(self, limit: int) -> int:
-        """Draw a whole number from 0 to *limit* - 1."""
+        """Draw a whole number from 0 to `limit` - 1."""
         return int(self._random() * limit)
 
     def one_of(self, choices: Sequence[T]) -> T:
-        """Draw one of *choices*."""
+        """Draw one of `choices`."""
         return choices[self.below(len(choices))]
 
     def chance(self, percent: int) -> bool:
-        """Tell True in *percent* of the calls."""
+        """Tell True in `percent` of the calls."""
         return self.below(100) < percent
 
     def digits(self, count: int) -> str:
-        """Draw *count* decimal digits."""
+        """Draw `count` decimal digits."""
         return f"{self.below(10**count):0{count}}"
 
     def day(self, first: date, last: date) -> date:
-        """Draw a day from *first* to *last*."""
+        """Draw a day from `first` to `last`."""
         return first + timedelta(days=self.below((last - first).days + 1))
 
     def near(self, degrees: float) -> str:
@@ -88,7 +88,7 @@ def communities() -> list[Community]:
 
 
 def patients(count: int = COUNT, *, seed: int = SEED) -> Iterator[dict[str, str]]:
-    """Make *count* patients, as rows of Synthea's ``patients.csv``."""
+    """Make `count` patients, as rows of Synthea's `patients.csv`."""
     dice = Dice(seed)
     words = communities()
     used: set[str] = set()
@@ -159,7 +159,7 @@ def _papers(dice: Dice, community: Community, gender: str) -> dict[str, Any]:
 
 
 def write(path: Path) -> None:
-    """Write the synthetic patients to *path* as UTF-8 with line feeds."""
+    """Write the synthetic patients to `path` as UTF-8 with line feeds."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

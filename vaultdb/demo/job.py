@@ -60,6 +60,7 @@ class Demo:
 
     Raises:
         ConfigurationError: too few patients to exchange anything.
+
     """
 
     def __init__(self, stack: DevStack, patients: Sequence[Row]) -> None:
@@ -74,10 +75,11 @@ class Demo:
         self._engine = create_engine(settings=self._settings())
 
     def run(self, began: Callable[[str], None]) -> Iterator[Step]:
-        """Take every step; *began* is told its name first.
+        """Take every step; `began` is told its name first.
 
         Raises:
             BrokenPromiseError: a promise is broken; says which.
+
         """
         try:
             for name, act in self._steps():

@@ -23,7 +23,7 @@ STEM = 6
 
 
 def spellings(patients: Iterable[Mapping[str, object]]) -> set[bytes]:
-    """Return each value of *patients* but the ids, as text in UTF-8."""
+    """Return each value of `patients` but the ids, as text in UTF-8."""
     return {
         (value.value if isinstance(value, Gender) else str(value)).encode()
         for patient in patients
@@ -33,7 +33,7 @@ def spellings(patients: Iterable[Mapping[str, object]]) -> set[bytes]:
 
 
 def found_in(dump: bytes, values: Iterable[bytes]) -> set[bytes]:
-    """Return those of *values* that a dump shows, in its text or inside a hexadecimal literal."""
+    """Return those of `values` that a dump shows, in its text or inside a hexadecimal literal."""
     text = HEX_LITERAL.sub(b"", dump)
     fields = set(FIELD_ENDS.split(text))
     binary = b"\0".join(bytes.fromhex(m[1].decode()) for m in HEX_LITERAL.finditer(dump))

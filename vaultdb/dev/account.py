@@ -28,7 +28,7 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def may_enter(self, folder: Path) -> bool:
-        """Whether this user can reach *folder*: asked of the kernel, so ACLs count too."""
+        """Whether this user can reach `folder`: asked of the kernel, so ACLs count too."""
         probe = subprocess.run(
             ["/bin/sh", "-c", 'test -x "$1"', "sh", str(folder)],
             cwd="/",
@@ -38,7 +38,7 @@ class Account:
         return probe.returncode == 0
 
     def own(self, path: Path) -> None:
-        """Give *path* to this user."""
+        """Give `path` to this user."""
         shutil.chown(path, self.uid, self.gid)
 
 
@@ -60,5 +60,5 @@ def unprivileged_account() -> Account | None:
 
 
 def may_enter(folder: Path, account: Account | None) -> bool:
-    """Whether the server's user can reach *folder*; ourselves when *account* is None."""
+    """Whether the server's user can reach `folder`; ourselves when `account` is None."""
     return os.access(folder, os.X_OK) if account is None else account.may_enter(folder)

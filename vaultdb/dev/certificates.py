@@ -51,7 +51,7 @@ class Certificates:
 def ensure_certificates(
     folder: Path, *, now: dt.datetime | None = None
 ) -> tuple[Certificates, bool]:
-    """Return the certificates in *folder* and whether they had to be made or renewed."""
+    """Return the certificates in `folder` and whether they had to be made or renewed."""
     now = now or dt.datetime.now(dt.UTC)
     files = Certificates(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ def shipped_sql(name: str) -> LiteralString:
 
 
 def create_roles(connection: psycopg.Connection, passwords: dict[str, str]) -> None:
-    """Create the roles that are missing and set the login roles' *passwords* (secret).
+    """Create the roles that are missing and set the login roles' `passwords` (secret).
 
     Only SCRAM verifiers are sent, so that no server log can hold a password.
     """
@@ -37,7 +37,7 @@ def create_roles(connection: psycopg.Connection, passwords: dict[str, str]) -> N
 def create_database(
     connection: psycopg.Connection, name: str, *, template: str | None = None
 ) -> None:
-    """Create the database *name* unless it exists; *connection* must be in autocommit."""
+    """Create the database `name` unless it exists; `connection` must be in autocommit."""
     found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
     if found is None:
         connection.execute(
@@ -48,5 +48,5 @@ def create_database(
 
 
 def open_database(connection: psycopg.Connection) -> None:
-    """Grant the roles what they need in the database that *connection* is in."""
+    """Grant the roles what they need in the database that `connection` is in."""
     connection.execute(shipped_sql("database.sql"))

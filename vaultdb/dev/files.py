@@ -10,7 +10,7 @@ PUBLIC = 0o644
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = PRIVATE) -> None:
-    """Replace *path* by *content* in one step, with exactly the permission bits *mode*."""
+    """Replace `path` by `content` in one step, with exactly the permission bits `mode`."""
     data = content.encode() if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
@@ -22,7 +22,7 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = PRIVATE) -
 
 
 def tail(path: Path, lines: int = 12) -> str:
-    """Return the last *lines* of a log, for an error message."""
+    """Return the last `lines` of a log, for an error message."""
     try:
         text = path.read_text(errors="replace")
     except OSError:

@@ -37,9 +37,9 @@ START_SECONDS = 60.0
 
 @dataclass(slots=True)
 class OpenBaoServer:
-    """A Vault-compatible server whose files all lie in *folder*.
+    """A Vault-compatible server whose files all lie in `folder`.
 
-    *password* is the administrator's and secret.
+    `password` is the administrator's and secret.
     """
 
     folder: Path

@@ -12,7 +12,7 @@ from vaultdb.dev.ports import LOOPBACK
 
 ADMIN = "admin"
 ADMIN_POLICY = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
-PASSWORD_VARIABLE = "VAULTDB_DEV_ADMIN_PASSWORD"  # noqa: S105 (the name of a variable)
+PASSWORD_VARIABLE = "VAULTDB_DEV_ADMIN_PASSWORD"  # noqa: S105  # the name of a variable
 
 
 class Storage(StrEnum):
@@ -78,7 +78,7 @@ def render_server(
     cluster_port: int,
     self_initialise: bool,
 ) -> str:
-    """Return the configuration; *self_initialise* adds what only OpenBao 2.4+ understands."""
+    """Return the configuration; `self_initialise` adds what only OpenBao 2.4+ understands."""
     parts = [
         f"""\
 ui = false

@@ -9,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* different ports that nobody listens on at this moment."""
+    """Return `count` different ports that nobody listens on at this moment."""
     with contextlib.ExitStack() as open_sockets:
         ports = []
         for _ in range(count):
@@ -20,7 +20,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on *port* right now."""
+    """Whether a server could listen on `port` right now."""
     with socket.socket() as probe:
         # as servers do it: a port whose last connections are winding down is free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

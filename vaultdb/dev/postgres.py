@@ -36,9 +36,9 @@ CONNECT_SECONDS = 3
 
 @dataclass(slots=True)
 class PostgresServer:
-    """A PostgreSQL whose files all lie in *folder*, a path that its user can reach.
+    """A PostgreSQL whose files all lie in `folder`, a path that its user can reach.
 
-    *password* is the superuser's and secret; *throwaway* trades durability for speed in tests.
+    `password` is the superuser's and secret; `throwaway` trades durability for speed in tests.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class PostgresServer:
         return self.folder / "process.json"
 
     def conninfo(self, database: str = "postgres", *, user: str = ADMIN, password: str = "") -> str:
-        """Return a libpq connection string; the superuser's when no *user* is given."""
+        """Return a libpq connection string; the superuser's when no `user` is given."""
         return conninfo.make_conninfo(
             host=LOOPBACK,
             port=self.port,

@@ -38,7 +38,7 @@ THROWAWAY = {
 
 
 def render_configuration(folder: Path, *, port: int, throwaway: bool) -> str:
-    """Return ``postgresql.conf`` for a server whose files lie in *folder*."""
+    """Return `postgresql.conf` for a server whose files lie in `folder`."""
     settings = BASE | {
         "port": str(port),
         "data_directory": str(folder / "data"),

@@ -1,7 +1,7 @@
 """Start a server that outlives us, know it again later, and never signal anybody else's.
 
 A process id alone is no identity: the kernel gives it to the next process. A record therefore
-holds the id *and* the start time; both must match before a signal is sent.
+holds the id and the start time; both must match before a signal is sent.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ProcessIdentity:
 
 
 def start_time(pid: int) -> str | None:
-    """Return when process *pid* started, or None when it is gone or a zombie."""
+    """Return when process `pid` started, or None when it is gone or a zombie."""
     if sys.platform == "linux":
         return _start_time_linux(pid)
     shown = subprocess.run(
@@ -92,7 +92,7 @@ def launch(
 ) -> ProcessIdentity:
     """Start a server in its own session, recorded before it runs.
 
-    *account* is the unprivileged user to become, *log* gets both output streams.
+    `account` is the unprivileged user to become, `log` gets both output streams.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -128,7 +128,7 @@ def _reap(pid: int) -> None:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Poll *condition* until it holds; return False when *seconds* pass first."""
+    """Poll `condition` until it holds; return False when `seconds` pass first."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -140,7 +140,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 def terminate(
     identity: ProcessIdentity, *, request: signal.Signals = signal.SIGTERM, patience: float = 15.0
 ) -> None:
-    """Ask a process to end, insist after *patience* seconds, and wait until it is gone."""
+    """Ask a process to end, insist after `patience` seconds, and wait until it is gone."""
     identity.signal(signal.SIGCONT)
     identity.signal(request)
     if not wait_until(lambda: not identity.alive(), seconds=patience):

@@ -13,7 +13,7 @@ from vaultdb.vault.policies import Role, render_policy
 
 TRANSIT_MOUNT = "vaultdb-transit"
 KEK = "vaultdb"
-TOKEN_PERIOD = "1h"  # noqa: S105 (a duration): renewable for ever, dead an hour after its client
+TOKEN_PERIOD = "1h"  # noqa: S105  # a duration: renewable for ever, dead an hour after its client
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def provision(admin: VaultApi, *, mount: str = TRANSIT_MOUNT, kek: str = KEK) ->
             token_policies=[f"vaultdb-{role}"],
             token_no_default_policy=True,  # the policy says what a token may do with itself
             token_period=TOKEN_PERIOD,
-            token_type="service",  # noqa: S106 (a kind of token)
+            token_type="service",  # noqa: S106  # a kind of token
         )
 
 

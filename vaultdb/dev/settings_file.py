@@ -1,4 +1,4 @@
-"""The ``vaultdb.toml`` of a dev stack: every role's logins, secrets only as file names."""
+"""The `vaultdb.toml` of a dev stack: every role's logins, secrets only as file names."""
 
 from __future__ import annotations
 

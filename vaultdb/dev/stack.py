@@ -1,6 +1,6 @@
 """Both private servers as one: up, down, status, reset.
 
-Every step of ``up`` can be repeated, and what a killed ``up`` has left is finished, or thrown away
+Every step of `up` can be repeated, and what a killed `up` has left is finished, or thrown away
 when it cannot be: nobody was told about it yet.
 """
 
@@ -34,14 +34,14 @@ from vaultdb.dev.state import DevState, StateFolder
 from vaultdb.errors import DevStackError
 
 PROVISIONING = 1
-"""Raised when roles or policies change, so that the next ``up`` applies them."""
+"""Raised when roles or policies change, so that the next `up` applies them."""
 
 PORT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """How one server is; *ready* means that an authenticated call works."""
+    """How one server is; `ready` means that an authenticated call works."""
 
     name: str
     address: str
@@ -218,7 +218,7 @@ def _status(name: str, server: Server, address: str) -> ServerStatus:
 
 
 def _together(*actions: Callable[[], object]) -> None:
-    """Run *actions* side by side; wait for all, then raise the first failure."""
+    """Run `actions` side by side; wait for all, then raise the first failure."""
     with ThreadPoolExecutor(len(actions)) as pool:
         futures = [pool.submit(action) for action in actions]
         try:

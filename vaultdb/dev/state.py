@@ -24,12 +24,12 @@ LOCK_SECONDS = 120.0
 SECRET_BYTES = 24
 PROJECT_MARKS = ("pyproject.toml", "vaultdb.toml", ".git", "setup.py", "setup.cfg")
 CONTENT = ("postgres", "openbao", "tls", "secrets", "vaultdb.toml", "state.json", ".gitignore")
-SYSTEM_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 (a folder of our own in it)
+SYSTEM_FOLDERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  # a folder of our own in it
 
 
 @dataclass(frozen=True, slots=True)
 class DevState:
-    """What a stack must remember; *provisioned* tells that it was once ready for use."""
+    """What a stack must remember; `provisioned` tells that it was once ready for use."""
 
     realm: str
     postgres_port: int
@@ -46,7 +46,7 @@ class StateFolder:
 
     @property
     def settings(self) -> Path:
-        """The settings file that ``up`` writes."""
+        """The settings file that `up` writes."""
         return self.root / "vaultdb.toml"
 
     @property
@@ -91,7 +91,7 @@ class StateFolder:
         return base / "vaultdb-dev" / name
 
     def secret(self, name: str, make: Callable[[], str] | None = None) -> str:
-        """Return a secret of this stack; made when it is missing, random unless *make* is given."""
+        """Return a secret of this stack; made when it is missing, random unless `make` is given."""
         path = self.secret_file(name)
         if not path.exists():
             write_atomically(path, make() if make else secrets.token_urlsafe(SECRET_BYTES))
@@ -122,7 +122,7 @@ class StateFolder:
         return state
 
     def write(self, state: DevState) -> None:
-        """Remember *state*."""
+        """Remember `state`."""
         write_atomically(self.root / "state.json", json.dumps(asdict(state), indent=2) + "\n")
 
     def delete(self) -> None:
@@ -193,7 +193,7 @@ def _try_lock(path: Path) -> int | None:
 
 
 def default_folder() -> Path:
-    """Return ``VAULTDB_DEV_STATE``, else ``.vaultdb`` in the project, else a folder of the user."""
+    """Return `VAULTDB_DEV_STATE`, else `.vaultdb` in the project, else a folder of the user."""
     if chosen := os.environ.get("VAULTDB_DEV_STATE"):
         return Path(chosen).expanduser().absolute()
     here = Path.cwd()

@@ -21,6 +21,7 @@ def temporary_stack(folder: Path | None = None, *, keep: bool = False) -> Iterat
         folder: the state folder, new or empty; None makes one among the temporary files.
         keep: leave the servers running when the block ends well; after an error, and after a
             start that did not succeed, they go all the same.
+
     """
     root = folder or Path(tempfile.mkdtemp(prefix="vaultdb-"))
     stack = DevStack(root)

@@ -26,7 +26,7 @@ class VaultNotReadyError(DevStackError):
 
 @dataclass(frozen=True, slots=True)
 class VaultApi:
-    """A Vault at *address*, trusted through *authority*; *token* is secret."""
+    """A Vault at `address`, trusted through `authority`; `token` is secret."""
 
     address: str
     authority: Path
@@ -44,15 +44,15 @@ class VaultApi:
         return replace(self, token=answer["auth"]["client_token"])
 
     def read(self, path: str) -> dict[str, Any]:
-        """Read *path*."""
+        """Read `path`."""
         return self._call("GET", path, None)
 
     def write(self, path: str, /, **data: Any) -> dict[str, Any]:
-        """Write *data* to *path*."""
+        """Write `data` to `path`."""
         return self._call("POST", path, data)
 
     def exists(self, path: str) -> bool:
-        """Whether reading *path* finds something."""
+        """Whether reading `path` finds something."""
         try:
             self.read(path)
         except VaultNotReadyError:
@@ -62,7 +62,7 @@ class VaultApi:
         return True
 
     def _call(self, method: str, path: str, data: dict[str, Any] | None) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310 (our own https address)
+        request = urllib.request.Request(  # noqa: S310  # our own https address
             f"{self.address}/v1/{path}",
             method=method,
             data=None if data is None else json.dumps(data).encode(),

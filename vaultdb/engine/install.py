@@ -74,7 +74,7 @@ def _root(engine: AnyEngine) -> Engine:
     """Return the engine that owns dialect and pool; `execution_options()` makes views of one."""
     sync: Any = getattr(engine, "sync_engine", engine)
     while hasattr(sync, "_proxied"):
-        sync = sync._proxied  # noqa: SLF001 - SQLAlchemy has no public way back
+        sync = sync._proxied  # noqa: SLF001  # SQLAlchemy has no public way back
     root: Engine = sync
     return root
 

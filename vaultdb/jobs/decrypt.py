@@ -1,7 +1,7 @@
 """Decrypt one value for support, with or without the application's models.
 
 Without them the table is reflected and the catalogue of logical names says how the column was
-encrypted; a value bound to a part of the key (``bind=("id",)``) needs the model.
+encrypted; a value bound to a part of the key (`bind=("id",)`) needs the model.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def decrypt_cell(
     """Return the plaintext of one cell, None for NULL; secret.
 
     Args:
-        connection: by a login that may read the table and, without ``metadata``, the catalogue.
+        connection: by a login that may read the table and, without `metadata`, the catalogue.
         keyring: of a role that may decrypt.
         cell: which value.
         tenant: whose it must be.
@@ -89,6 +89,7 @@ def decrypt_cell(
     Raises:
         ConfigurationError: no such table, column, key or row, or the column is not encrypted.
         DecryptionError: the value does not decrypt, here, for this tenant.
+
     """
     source = _declared(metadata, cell) if metadata else _recorded(connection, cell)
     key_values = _key_values(source.table, cell)

@@ -37,6 +37,7 @@ def create(
         realm: the realm of the settings.
         scope: tenant, keyset and purpose.
         new_version: create the next version although there is one.
+
     """
     rows = store.by_scopes(realm, [scope])
     if rows and not new_version:
@@ -50,6 +51,7 @@ def summarise(keys: Sequence[WrappedKey], kek_version: int) -> list[ScopeSummary
     Args:
         keys: all keys of the realm.
         kek_version: the newest version of the KEK.
+
     """
     by_scope: defaultdict[KeyScope, list[WrappedKey]] = defaultdict(list)
     for key in keys:

@@ -1,7 +1,7 @@
 """Rotate the KEK and rewrap every DEK under it, in chunks, safe to kill at any point.
 
 A rewrap changes how a DEK is wrapped, never the DEK: no row of the application is touched. The
-rotator never sees a DEK. Progress is the table itself (``kek_version``), so a run that was killed
+rotator never sees a DEK. Progress is the table itself (`kek_version`), so a run that was killed
 is simply run again; as long as a key is still wrapped under an older KEK the earlier rotation is
 taken to be unfinished and is finished, without rotating the KEK once more.
 """
@@ -66,6 +66,7 @@ def plan(provider: KeyProvider, table: RewrapTable, *, rotate: bool | None = Non
         table: the key table, by the rotator's login.
         rotate: True and False decide whether the KEK is rotated first; None rotates it unless
             keys are left from an earlier rotation.
+
     """
     version = provider.latest_version()
     survey = table.survey(version)
@@ -88,6 +89,7 @@ def run(
         KeyUnavailable: Vault or PostgreSQL went away; run again to go on.
         KeyDenied: the role may not rotate or rewrap.
         SchemaError: another rotation is running.
+
     """
     provider.check()
     with table.exclusively():

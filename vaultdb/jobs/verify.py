@@ -42,6 +42,7 @@ def verify(
     Raises:
         KeyUnavailable: the provider cannot be reached; nothing was taken back because of that.
         KeyDenied: the role may not decrypt.
+
     """
     verified = 0
     taken_back: list[str] = []

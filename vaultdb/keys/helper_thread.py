@@ -18,7 +18,7 @@ def call_in_thread(work: Callable[[], None]) -> None:
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+        except BaseException as error:  # noqa: BLE001  # raised again by the caller
             outcome.append(error)
 
     thread = threading.Thread(target=run, name="vaultdb-keyring", daemon=True)

@@ -250,7 +250,7 @@ class Keyring:
         before = [ring for ring in map(self._cache.rings.get, scopes) if ring is not None]
         try:
             self._fetcher.fetch(scopes, since=self._fetcher.now)
-        except Exception:  # noqa: BLE001 - the keys in the cache are served until they expire
+        except Exception:  # noqa: BLE001  # the keys in the cache are served until they expire
             for ring in before:
                 ring.stale = True
         after = map(self._cache.rings.get, scopes)

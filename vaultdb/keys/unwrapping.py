@@ -49,7 +49,7 @@ def _unwrap_chunk(provider: KeyProvider, rows: Sequence[WrappedKey]) -> Unwrappe
         return dict.fromkeys((row.key_id for row in rows), Fault.of(error))
     except VaultDBError:
         raise  # a setting that cannot work is no outage
-    except Exception as error:  # noqa: BLE001 - a provider from an entry point may raise anything
+    except Exception as error:  # noqa: BLE001  # a provider from an entry point may raise anything
         # Only the class: the text of a foreign exception may quote the plaintext DEKs.
         text = f"the key provider {provider.name!r} failed with {type(error).__name__}"
         return dict.fromkeys((row.key_id for row in rows), Fault(KeyUnavailable, text))

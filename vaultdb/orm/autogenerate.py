@@ -13,13 +13,13 @@ def render_item(kind: str, item: Any, context: Any) -> str | Literal[False]:
     """Write the types of encrypted columns as what they are in the database, with their import.
 
     A migration then depends neither on the application's types nor on options that do not matter
-    there, and companions are columns like any other. Pass it in ``env.py`` to
-    ``context.configure(render_item=...)``.
+    there, and companions are columns like any other. Pass it in `env.py` to
+    `context.configure(render_item=...)`.
 
     Args:
-        kind: what is to be written; Alembic says ``"type"``.
+        kind: what is to be written; Alembic says `"type"`.
         item: the object to write.
-        context: Alembic's ``AutogenContext``.
+        context: Alembic's `AutogenContext`.
 
     Returns:
         Python source, or False to leave it to Alembic.

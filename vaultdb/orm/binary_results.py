@@ -32,7 +32,7 @@ SAFE_TYPES = frozenset(
 )
 """OIDs of result types that load to the same Python value from text and from binary.
 
-Fixed for ever in PostgreSQL's ``pg_type.dat``. Not real: binary shows digits that text rounds.
+Fixed for ever in PostgreSQL's `pg_type.dat`. Not real: binary shows digits that text rounds.
 `tests/integration/orm/test_read_binary.py` compares each.
 """
 

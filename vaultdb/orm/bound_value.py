@@ -6,10 +6,10 @@
 
     section   0xC1 ‖ 26 bytes of the companion, or 0xC2 ‖ u32be size ‖ tenant column as UTF-8
 
-An envelope starts with 0xF6, so the sections end where it starts. A column with ``bind="column"``
+An envelope starts with 0xF6, so the sections end where it starts. A column with `bind="column"`
 and without sections is selected as it is. Only reading uses this form; it is never stored.
 
-PostgreSQL computes it with ``vaultdb.bind_row``, which is VOLATILE so that it comes after a sort:
+PostgreSQL computes it with `vaultdb.bind_row`, which is VOLATILE so that it comes after a sort:
 an ORDER BY … LIMIT 20 then fetches 20 values and not all.
 """
 

@@ -58,7 +58,7 @@ def _may_be_sorted(compiler: SQLCompiler) -> bool:
     """Tell whether the server may sort or drop rows after it has computed the column list.
 
     What is concatenated in the column list is computed, and large values fetched for it, before a
-    sort; ``vaultdb.bind_row`` is VOLATILE, so it is computed after. Without a sort the operators
+    sort; `vaultdb.bind_row` is VOLATILE, so it is computed after. Without a sort the operators
     are faster by the call of a function (0.6 µs for each value).
     """
     return any(_sorts(entry["selectable"]) for entry in compiler.stack) or not compiler.stack

@@ -39,7 +39,7 @@ _PASSED_ON = frozenset(
         "system",
     }
 )
-"""The arguments of ``mapped_column`` that make sense for an encrypted column."""
+"""The arguments of `mapped_column` that make sense for an encrypted column."""
 
 
 @overload
@@ -88,20 +88,20 @@ def encrypted(
 ) -> MappedColumn[Any]:
     """Declare an attribute whose values are encrypted before they reach the database.
 
-    In dataclass mapping write ``mapped_column(Encrypted(str), repr=False)`` instead: type checkers
-    accept no other function as a field there, and a dataclass's ``repr`` shows plaintext.
+    In dataclass mapping write `mapped_column(Encrypted(str), repr=False)` instead: type checkers
+    accept no other function as a field there, and a dataclass's `repr` shows plaintext.
 
     Args:
         python_type: the type of the values.
         index: an `Equality` to search by, or None.
-        bind: what a value is tied to: ``"row"``, a tuple of key column names, or ``"column"``.
+        bind: what a value is tied to: `"row"`, a tuple of key column names, or `"column"`.
         nullable: whether NULL is allowed, as in the annotation. NULL is not encrypted.
         logical_name: the name that stored values are bound to; give it after a rename.
         keyset: the name under which columns share keys.
-        validate: called with each value; returns False or raises ``ValueError`` to refuse it.
+        validate: called with each value; returns False or raises `ValueError` to refuse it.
         pad: hide lengths by padding to a multiple of this many bytes, None for no padding.
         tenant_column: the column of the same table that holds the row's tenant.
-        mapped_column_kwargs: what else ``mapped_column`` takes and encryption allows.
+        mapped_column_kwargs: what else `mapped_column` takes and encryption allows.
 
     Raises:
         ConfigurationError: an option that does not exist or cannot work; names it and the remedy.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vaultdb.orm.types import Encrypted
 
 COMPANION_OF = "vaultdb.companion_of"
-"""The key in a companion's ``info``: the key of the column that it serves."""
+"""The key in a companion's `info`: the key of the column that it serves."""
 
 
 def companion_of(column: Column[Any]) -> Column[Any] | None:

@@ -13,7 +13,7 @@ from vaultdb.errors import StatementRefused
 
 
 class IndexMatch(ColumnElement[bool]):
-    """``companion = ANY(:digests)``: the same SQL however many index keys are live.
+    """`companion = ANY(:digests)`: the same SQL however many index keys are live.
 
     Args:
         companion: the companion column, as seen from the FROM element of the encrypted column.

@@ -27,7 +27,7 @@ class IndexValueComparator(UserDefinedType.Comparator[bytes]):
 class IndexValue(UserDefinedType[bytes]):
     """26 bytes of a blind index; a companion column's type.
 
-    Not ``LargeBinary``, whose wrapper around each bound value costs more than the value.
+    Not `LargeBinary`, whose wrapper around each bound value costs more than the value.
     """
 
     cache_ok = True

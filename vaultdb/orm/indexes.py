@@ -18,7 +18,7 @@ TEXT_TAG = "str"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equality:
-    """A blind index for ``==``, ``!=``, ``in_`` and joins.
+    """A blind index for `==`, `!=`, `in_` and joins.
 
     The database sees which rows of a tenant hold equal values, and nothing else. A unique index
     tells anybody who may insert whether a value exists (SQLSTATE 23505).
@@ -27,8 +27,8 @@ class Equality:
         unique: whether a tenant may hold each value once.
         domain: columns with the same domain, key set, type and normaliser can be joined; by
             default the column's logical name, so that no other column can be compared with it.
-        normalise: what is equal: the name of a normaliser (``"exact"``, ``"casefold"``, …).
-        name: the companion column's name; by default the column's with ``_index``.
+        normalise: what is equal: the name of a normaliser (`"exact"`, `"casefold"`, …).
+        name: the companion column's name; by default the column's with `_index`.
 
     """
 
@@ -48,7 +48,7 @@ class Equality:
         """Refuse a normaliser on values that are not text.
 
         Raises:
-            ConfigurationError: the codec is not that of ``str``.
+            ConfigurationError: the codec is not that of `str`.
 
         """
         if self.normalise != "exact" and codec.type_tag != TEXT_TAG:

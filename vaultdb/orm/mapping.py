@@ -68,7 +68,7 @@ def _track_changes(class_: type, attribute: ColumnProperty[Any], type_: Encrypte
 
 
 def _check_annotation(class_: type, attribute: ColumnProperty[Any], column: Any) -> None:
-    """Compare the annotation's ``None`` with the column's ``nullable``."""
+    """Compare the annotation's `None` with the column's `nullable`."""
     annotation = _mapped_annotation(class_, attribute.key)
     if annotation is None:
         return
@@ -86,7 +86,7 @@ def _check_annotation(class_: type, attribute: ColumnProperty[Any], column: Any)
 
 
 def _mapped_annotation(class_: type, name: str) -> Any:
-    """Return what stands in ``Mapped[...]``, or None when that cannot be told."""
+    """Return what stands in `Mapped[...]`, or None when that cannot be told."""
     for base in class_.__mro__:
         if name in inspect.get_annotations(base):
             annotation = _evaluated(base, name)

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Table
 
 
 def default_logical_name(table: Table, column: Column[Any]) -> str:
-    """Return ``schema.table.column`` as declared, without a schema when none is declared.
+    """Return `schema.table.column` as declared, without a schema when none is declared.
 
     A part that holds a dot or a quote is quoted like an identifier, so that no two columns share
     a name by accident.

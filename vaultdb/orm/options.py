@@ -37,7 +37,7 @@ REFUSED_ARGUMENTS: Mapping[str, str] = {
     "type_": "the type is encrypted()'s first argument",
     "use_existing_column": "declare the column once, on the base class",
 }
-"""Arguments of ``Column`` and ``mapped_column`` that contradict encryption, and the remedy."""
+"""Arguments of `Column` and `mapped_column` that contradict encryption, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

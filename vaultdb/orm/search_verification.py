@@ -1,6 +1,6 @@
 """Verify found values: a statement that searches by an index reads the index value back.
 
-Whoever can write to the table can swap two index values, and ``WHERE email = :victim`` finds
+Whoever can write to the table can swap two index values, and `WHERE email = :victim` finds
 another row. So when a statement mentions the companion of a column that it also returns, the index
 value of each row comes along, and reading recomputes it from the decrypted value.
 """

@@ -17,17 +17,17 @@ def register_functions(connection: Any) -> None:
     """Give a new SQLite connection the functions that encrypted columns need.
 
     Args:
-        connection: a ``sqlite3.Connection``, or SQLAlchemy's adapter of an asynchronous one.
+        connection: a `sqlite3.Connection`, or SQLAlchemy's adapter of an asynchronous one.
 
     """
     connection.create_function(SQLITE_FUNCTION, -1, bind_row)
 
 
 def bind_row(tags: str, value: bytes | None, *columns: Any) -> bytes | None:
-    """Build what ``vaultdb.bind_row`` and its arguments build on PostgreSQL.
+    """Build what `vaultdb.bind_row` and its arguments build on PostgreSQL.
 
     Args:
-        tags: one character for each of `columns`: a key tag, ``c`` or ``t``.
+        tags: one character for each of `columns`: a key tag, `c` or `t`.
         value: the envelope.
         columns: key columns, index value and tenant column as SQLite stores them.
 

@@ -18,8 +18,8 @@ def columns(entity: Any, /, *, dialect: Dialect | None = None) -> str:
     without which they do not decrypt.
 
     Args:
-        entity: a mapped class, or an ``aliased(Model, name="p")`` of it: then the text has to call
-            the table ``p``.
+        entity: a mapped class, or an `aliased(Model, name="p")` of it: then the text has to call
+            the table `p`.
         dialect: by default PostgreSQL's.
 
     Example:

@@ -32,8 +32,8 @@ T = TypeVar("T")
 class Encrypted(UserDefinedType[T]):
     """A column whose values are encrypted before they reach the database.
 
-    `vaultdb.encrypted` is the shorter way with ``Mapped``; use this as a column type with Core,
-    SQLModel (``sa_type=``) and dataclass mapping (``mapped_column(Encrypted(str))``).
+    `vaultdb.encrypted` is the shorter way with `Mapped`; use this as a column type with Core,
+    SQLModel (`sa_type=`) and dataclass mapping (`mapped_column(Encrypted(str))`).
 
     The type holds names only. One instance may be shared by columns: the table replaces it by a
     copy that knows its column's logical name.
@@ -41,13 +41,13 @@ class Encrypted(UserDefinedType[T]):
     Args:
         python_type: the type of the values; see `vaultdb.crypto.codec.codec_for`.
         index: an `Equality` to search by, or None.
-        bind: what a value is tied to: ``"row"``, the primary key; a tuple of key column names, a
-            unique part of it; or ``"column"``, so that a value can be moved between rows unnoticed.
-        logical_name: the name in associated data; by default ``schema.table.column`` as declared.
+        bind: what a value is tied to: `"row"`, the primary key; a tuple of key column names, a
+            unique part of it; or `"column"`, so that a value can be moved between rows unnoticed.
+        logical_name: the name in associated data; by default `schema.table.column` as declared.
             Give it when the table or the column is renamed: stored values are bound to it.
         keyset: the name under which columns share keys.
         validate: called with each value before it is encrypted; returns False or raises
-            ``ValueError`` to refuse it.
+            `ValueError` to refuse it.
         pad: hide lengths by padding to a multiple of this many bytes, None for no padding.
         tenant_column: the column of the same table that holds the row's tenant, compared with the
             key's tenant on reading and writing.
@@ -174,7 +174,7 @@ class Encrypted(UserDefinedType[T]):
             value: the plaintext, secret, not None.
 
         Raises:
-            ValueRefused: not of the type, too large, or refused by ``validate``; does not show it.
+            ValueRefused: not of the type, too large, or refused by `validate`; does not show it.
 
         """
         try:

@@ -1,4 +1,4 @@
-"""Settings: ``vaultdb.toml``, its profiles and roles, and ``VAULTDB_*`` variables over them."""
+"""Settings: `vaultdb.toml`, its profiles and roles, and `VAULTDB_*` variables over them."""
 
 from __future__ import annotations
 

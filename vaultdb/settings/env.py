@@ -1,4 +1,4 @@
-"""The environment variables of a settings model: ``VAULTDB_NAME`` and ``VAULTDB_ROLE_NAME``."""
+"""The environment variables of a settings model: `VAULTDB_NAME` and `VAULTDB_ROLE_NAME`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """The key in the file, with its table: ``database.url``."""
+        """The key in the file, with its table: `database.url`."""
         return ".".join(self.path)
 
     @property

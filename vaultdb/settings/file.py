@@ -1,4 +1,4 @@
-"""``vaultdb.toml``: where it is found and what its tables hold."""
+"""`vaultdb.toml`: where it is found and what its tables hold."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def read_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
 
     Raises:
         ConfigurationError: unreadable, not TOML, or writable by everybody.
+
     """
     try:
         # Anybody who may write the file may name another Vault.

@@ -1,7 +1,7 @@
-"""What can be set: one pydantic model per section of ``vaultdb.toml``.
+"""What can be set: one pydantic model per section of `vaultdb.toml`.
 
-Every field names its environment variable (``Env``); the file key is its path in the model.
-Secrets are ``SecretStr``; validation errors never quote an input.
+Every field names its environment variable (`Env`); the file key is its path in the model.
+Secrets are `SecretStr`; validation errors never quote an input.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from vaultdb.settings import sources
 from vaultdb.settings.env import Env
 
 MEMORY_REALM = UUID("00000000-0000-8000-8000-6d656d6f7279")
-"""The realm of ``keys = "memory"`` when none is set: its keys die with the process anyway."""
+"""The realm of `keys = "memory"` when none is set: its keys die with the process anyway."""
 
 Role = Literal["app", "officer", "rotator", "migrator", "reencryptor"]
-"""Whose login a command uses: ``[role.NAME]`` in the file, ``VAULTDB_NAME_*`` variables."""
+"""Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
 
 
 class _Section(BaseModel):
@@ -78,7 +78,7 @@ class DatabaseSettings(_Section):
     )
 
     def read_password(self) -> str | None:
-        """Return the login's password from ``password`` or ``password_file``."""
+        """Return the login's password from `password` or `password_file`."""
         if self.password is not None:
             return self.password.get_secret_value()
         if self.password_file is not None:
@@ -146,7 +146,7 @@ class VaultSettings(_Section):
 
 
 class LocalSettings(_Section):
-    """The KEK file of ``keys = "local"``, for development."""
+    """The KEK file of `keys = "local"`, for development."""
 
     kek_file: Annotated[Path | None, Env("LOCAL_KEK_FILE")] = Field(
         None, description="file that holds the key-encryption key, mode 0600"
@@ -224,20 +224,21 @@ class Settings(_Section):
     ) -> Self:
         """Read the settings of this process.
 
-        From strongest to weakest: ``overrides`` (nested as in the file), ``VAULTDB_ROLE_*``
-        variables, ``[role.NAME]`` of the profile, then of the file, ``VAULTDB_*`` variables,
-        ``[profile.NAME]``, and the top of the file. A role is the more specific: an app's
+        From strongest to weakest: `overrides` (nested as in the file), `VAULTDB_ROLE_*`
+        variables, `[role.NAME]` of the profile, then of the file, `VAULTDB_*` variables,
+        `[profile.NAME]`, and the top of the file. A role is the more specific: an app's
         variables in the environment do not replace what the file says for the officer. For the
-        migrator ``database.url`` is ``migrate_url``, never the app's.
+        migrator `database.url` is `migrate_url`, never the app's.
 
         Args:
-            profile: name of a ``[profile.NAME]`` table; default ``VAULTDB_PROFILE``, else none.
+            profile: name of a `[profile.NAME]` table; default `VAULTDB_PROFILE`, else none.
             role: whose login to use; None is the app.
-            file: path of the file; default ``VAULTDB_CONFIG``, else the nearest ``vaultdb.toml``
+            file: path of the file; default `VAULTDB_CONFIG`, else the nearest `vaultdb.toml`
                 from the working directory up to the home directory.
             **overrides: settings that win over everything else.
 
         Raises:
             ConfigurationError: names the setting, its variable and its key, never a value.
+
         """
         return sources.load(cls, profile=profile, role=role, file=file, overrides=overrides)

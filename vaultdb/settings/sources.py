@@ -38,7 +38,7 @@ def load(
     file: Path | str | None,
     overrides: Mapping[str, Any],
 ) -> M:
-    """Build ``model`` from all layers; see `Settings.load`."""
+    """Build `model` from all layers; see `Settings.load`."""
     environment = os.environ
     path = find_file(environment, file)
     document = read_file(path, model) if path else {}
@@ -81,7 +81,7 @@ def _bare(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _for_migrator(layer: dict[str, Any]) -> dict[str, Any]:
-    """Put ``migrate_url`` in place of the app's login, to which the migrator never falls back."""
+    """Put `migrate_url` in place of the app's login, to which the migrator never falls back."""
     section = layer.get("database")
     if not isinstance(section, dict):
         return layer
@@ -90,7 +90,7 @@ def _for_migrator(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _migrate_login(layer: dict[str, Any]) -> dict[str, Any]:
-    """Return ``migrate_url`` and its password as the login that they are for the migrator."""
+    """Return `migrate_url` and its password as the login that they are for the migrator."""
     section = layer.get("database")
     if not isinstance(section, dict):
         return {}

@@ -2,15 +2,15 @@
 
 Fixtures, none of which needs Vault except the last:
 
-``vaultdb_keyring``
+`vaultdb_keyring`
     a keyring in memory; it makes the keys that it is asked for.
-``vaultdb_install``
-    ``install(engine)`` for an engine of yours, sync or async, with that keyring.
-``vaultdb_url``
-    where ``vaultdb_engine`` connects to: SQLite in memory. Override it to use PostgreSQL.
-``vaultdb_engine``
+`vaultdb_install`
+    `install(engine)` for an engine of yours, sync or async, with that keyring.
+`vaultdb_url`
+    where `vaultdb_engine` connects to: SQLite in memory. Override it to use PostgreSQL.
+`vaultdb_engine`
     a prepared engine on that URL, disposed of after the test.
-``vaultdb_dev_stack``
+`vaultdb_dev_stack`
     a private OpenBao and a private PostgreSQL, stopped and removed after the last test.
 
 `assert_encrypted` checks what the database really holds, `memory_keyring` makes another keyring,

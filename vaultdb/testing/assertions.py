@@ -16,21 +16,22 @@ TELLTALE = 6
 
 
 def assert_encrypted(session: Session, instance: object, attribute: str) -> None:
-    """Fail unless the database holds *attribute* of *instance* as ciphertext that reads back.
+    """Fail unless the database holds `attribute` of `instance` as ciphertext that reads back.
 
     The session is flushed. The column is read as bytes past the ORM and must be an envelope that
     does not contain the plaintext; then it is read through vaultdb and must equal the attribute.
     The blind index value beside it, if the column has one, must be there too.
 
     Args:
-        session: the session that holds *instance*; with an `AsyncSession`, call
-            ``await session.run_sync(assert_encrypted, instance, "ssn")``.
+        session: the session that holds `instance`; with an `AsyncSession`, call
+            `await session.run_sync(assert_encrypted, instance, "ssn")`.
         instance: a mapped object that was added to the session or loaded from it.
         attribute: the name of an encrypted attribute, whose value is not None.
 
     Raises:
         AssertionError: says which check failed, never a value.
-        TypeError: *attribute* is not an encrypted column of *instance*.
+        TypeError: `attribute` is not an encrypted column of `instance`.
+
     """
     __tracebackhide__ = True
     mapper = _mapper_of(instance)

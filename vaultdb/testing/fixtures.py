@@ -34,7 +34,7 @@ def vaultdb_keyring() -> Iterator[Keyring]:
 
 @pytest.fixture(scope="session")
 def vaultdb_install(vaultdb_keyring: Keyring) -> Callable[[AnyEngine], AnyEngine]:
-    """Return a function that prepares an engine, sync or async, with ``vaultdb_keyring``."""
+    """Return a function that prepares an engine, sync or async, with `vaultdb_keyring`."""
     from vaultdb.engine import install  # noqa: PLC0415
 
     return partial(install, keyring=vaultdb_keyring)
@@ -42,10 +42,10 @@ def vaultdb_install(vaultdb_keyring: Keyring) -> Callable[[AnyEngine], AnyEngine
 
 @pytest.fixture
 def vaultdb_url() -> str:
-    """Return the URL that ``vaultdb_engine`` connects to.
+    """Return the URL that `vaultdb_engine` connects to.
 
-    Override it in ``conftest.py`` to run on PostgreSQL. The login must be allowed to create the
-    schema ``vaultdb``.
+    Override it in `conftest.py` to run on PostgreSQL. The login must be allowed to create the
+    schema `vaultdb`.
     """
     return "sqlite://"
 
@@ -54,7 +54,7 @@ def vaultdb_url() -> str:
 def vaultdb_engine(
     vaultdb_url: str, vaultdb_install: Callable[[Engine], Engine]
 ) -> Iterator[Engine]:
-    """Return a prepared engine on ``vaultdb_url``; on PostgreSQL, vaultdb's schema is migrated."""
+    """Return a prepared engine on `vaultdb_url`; on PostgreSQL, vaultdb's schema is migrated."""
     from vaultdb.testing.memory import memory_engine  # noqa: PLC0415
 
     engine = vaultdb_install(memory_engine(vaultdb_url))
@@ -66,9 +66,9 @@ def vaultdb_engine(
 
 @pytest.fixture(scope="session")
 def vaultdb_dev_stack() -> Iterator[DevStack]:
-    """Return a private OpenBao and PostgreSQL, as ``vaultdb dev up`` starts them.
+    """Return a private OpenBao and PostgreSQL, as `vaultdb dev up` starts them.
 
-    Settings for them: ``Settings.load(file=vaultdb_dev_stack.folder.settings)``. They are stopped,
+    Settings for them: `Settings.load(file=vaultdb_dev_stack.folder.settings)`. They are stopped,
     and everything they stored is deleted, after the last test.
     """
     from vaultdb.dev.temporary import temporary_stack  # noqa: PLC0415

@@ -38,6 +38,7 @@ def migrate_test_database(url: str) -> None:
 
     Args:
         url: the database; its login must be allowed to create a schema if there is none yet.
+
     """
     engine = create_engine(normalise_url(url), poolclass=NullPool)
     with engine.connect() as connection:

@@ -37,7 +37,7 @@ class VaultAdapter(RawAdapter):  # type: ignore[misc]  # hvac has no types
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
-        raise_exception: bool = True,  # noqa: ARG002 - hvac's; an error is always raised
+        raise_exception: bool = True,  # noqa: ARG002  # hvac's; an error is always raised
         **kwargs: Any,
     ) -> Any:
         """Send a request within the deadline; raise `VaultError` unless it is a success."""
