@@ -17,6 +17,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
+from vaultdb.after_fork import reset_in_children
 from vaultdb.crypto.associated_data import ColumnIdentity, associated_data_prefix
 from vaultdb.crypto.derive import key_id
 from vaultdb.crypto.encoding import pack_u32
@@ -29,7 +30,7 @@ from vaultdb.crypto.limits import (
 )
 from vaultdb.crypto.reason import Reason
 from vaultdb.crypto.subkeys import SubkeyCache
-from vaultdb.crypto.writer import WriterPrefix, WriterPrefixOwner
+from vaultdb.crypto.writer import WriterPrefix
 from vaultdb.crypto.xaes import XAES256GCM
 from vaultdb.errors import DecryptionError
 
@@ -69,7 +70,7 @@ class _Lengths(dict[int, bytes]):
 _lengths: Final = _Lengths()
 
 
-class ValueCipher(WriterPrefixOwner):
+class ValueCipher:
     """Suite 1 under one DEK of one realm and tenant.
 
     Args:
@@ -82,7 +83,17 @@ class ValueCipher(WriterPrefixOwner):
 
     """
 
-    __slots__ = ("_prefixes", "_random", "_readers", "_subkeys", "_xaes", "header", "key_id")
+    __slots__ = (
+        "__weakref__",
+        "_prefixes",
+        "_random",
+        "_readers",
+        "_subkeys",
+        "_writer",
+        "_xaes",
+        "header",
+        "key_id",
+    )
 
     def __init__(
         self,
@@ -92,7 +103,6 @@ class ValueCipher(WriterPrefixOwner):
         tenant: str,
         _random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        super().__init__()
         self.key_id = key_id(dek)
         self.header = header_of(self.key_id)
         self._random = _random
@@ -101,6 +111,7 @@ class ValueCipher(WriterPrefixOwner):
         self._subkeys = SubkeyCache()
         self._readers = self._subkeys.newer
         self._writer = self._new_writer()
+        reset_in_children(self)
 
     def encrypt(self, column: ColumnIdentity, frame: bytes, row: bytes, nonce_tail: bytes) -> bytes:
         """Encrypt one value.
@@ -229,6 +240,10 @@ class ValueCipher(WriterPrefixOwner):
         if known:
             raise DecryptionError(Reason.TAG)
         return self._decrypt_first(column, value[start:], value[_LENGTH_SIZE:start])
+
+    def reset_after_fork(self) -> None:
+        """Drop the parent's writer prefix; the first value draws another."""
+        self._writer.retire()
 
     def __repr__(self) -> str:
         return f"<ValueCipher {self.key_id.hex()}>"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from typing import NoReturn
-from weakref import WeakSet
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,7 +19,12 @@ Sealer = Callable[[bytes, bytes, bytes | None], bytes]
 
 
 class WriterPrefix:
-    """One prefix in use: its cipher, the process that drew it, and the values it may still take."""
+    """One prefix in use: its cipher, the process that drew it, and the values it may still take.
+
+    A fork's child drops it before it can write. The fork handler is the first net; `process` is the
+    second, for forks that skip Python's handlers. Even without both, tails are fresh and no nonce
+    repeats.
+    """
 
     __slots__ = ("encrypt", "head", "process", "uses")
 
@@ -46,33 +50,3 @@ class WriterPrefix:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a writer prefix holds a key and cannot be pickled or copied")
-
-
-_live: WeakSet[WriterPrefixOwner] = WeakSet()
-
-
-class WriterPrefixOwner:
-    """Something that holds a writer prefix; a fork's child drops it before it can write.
-
-    The fork handler is the first net. `process` is the second, for forks that skip Python's
-    handlers. Even without both, tails are fresh and no nonce repeats.
-    """
-
-    __slots__ = ("__weakref__", "_writer")
-
-    _writer: WriterPrefix
-
-    def __init__(self) -> None:
-        _live.add(self)
-
-    def _retire_writer(self) -> None:
-        self._writer.retire()
-
-
-def _retire_all() -> None:
-    for owner in list(_live):
-        owner._retire_writer()  # noqa: SLF001  # the owner's own base class, same module
-
-
-if hasattr(os, "register_at_fork"):  # absent on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_retire_all)

@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Engine, QueuePool, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
+from vaultdb.after_fork import reset_in_children
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.realm import check_realm
 from vaultdb.db.schema import data_key_table as table
 from vaultdb.errors import ConfigurationError
-from vaultdb.keys.after_fork import reset_in_children
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
 from vaultdb.settings import DatabaseSettings
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from vaultdb.after_fork import reset_in_children
 from vaultdb.errors import KeyDenied, KeyMissing, KeyRollback, KeyUnavailable
-from vaultdb.keys.after_fork import reset_in_children
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.keys.counters import Counters
 from vaultdb.keys.data_key import DataKey

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vaultdb.after_fork import reset_in_children
 from vaultdb.errors import NotPrepared
-from vaultdb.keys.after_fork import reset_in_children
 from vaultdb.orm.tenant import tenant_in_use
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import hvac
 
+from vaultdb.after_fork import reset_in_children
 from vaultdb.errors import VaultDenied, VaultUnavailable
-from vaultdb.keys.after_fork import reset_in_children
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.vault.answers import Forbidden, RateLimited
 from vaultdb.vault.breaker import CircuitOpen

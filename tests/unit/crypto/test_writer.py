@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from vaultdb.crypto import writer
+from vaultdb import after_fork
 from vaultdb.crypto.associated_data import ColumnIdentity
 from vaultdb.crypto.limits import VALUES_PER_PREFIX
 from vaultdb.crypto.nonce import nonce_tails
@@ -115,7 +115,9 @@ def test_a_multiprocessing_child_drops_the_prefix(cipher):
 
 def test_a_c_level_fork_that_skips_pythons_handlers_drops_the_prefix_too(cipher, monkeypatch):
     libc_fork = ctypes.PyDLL(None).fork  # holds the GIL and runs no at-fork handler
-    monkeypatch.setattr(writer, "_live", [])  # should the handler run after all, it finds nothing
+    monkeypatch.setattr(
+        after_fork, "_living", []
+    )  # should the handler run after all, it finds nothing
     own = write(cipher)
     children = in_child(libc_fork, cipher) + in_child(libc_fork, cipher, write_all)
     assert len(prefixes(children)) == 2
@@ -123,9 +125,9 @@ def test_a_c_level_fork_that_skips_pythons_handlers_drops_the_prefix_too(cipher,
     assert len(set(own + children)) == 3 * VALUES
 
 
-def test_the_fork_handler_alone_drops_the_prefix(cipher):
+def test_what_the_fork_handler_calls_drops_the_prefix_alone(cipher):
     before = prefixes(write(cipher))
-    writer._retire_all()
+    cipher.reset_after_fork()
     assert not before & prefixes(write(cipher))
 
 

@@ -8,10 +8,10 @@ from weakref import WeakSet
 
 
 class ForkAware(Protocol):
-    """Something with locks, threads or connections that a child must not share."""
+    """Something with locks, threads, connections or a nonce prefix that a child must not share."""
 
     def reset_after_fork(self) -> None:
-        """Replace locks and forget threads and connections; called in the child, alone."""
+        """Replace locks and forget what is the parent's; called in the child, alone."""
         ...
 
 
