@@ -76,11 +76,14 @@ class ValueRefused(VaultDBError, ValueError):
 class DecryptionError(VaultDBError):
     """A stored value does not decrypt.
 
-    Malformed bytes, a wrong key, a wrong row and a flipped bit all look alike here. The reason is
-    an attribute for the audit log, never part of the text.
+    Malformed bytes, a wrong key, a wrong row and a flipped bit all look alike here.
+
+    Args:
+        reason: a code of `vaultdb.crypto.reason.Reason`, for the audit log; never part of the text.
+
     """
 
-    def __init__(self, reason: str = "unspecified") -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__("the stored value cannot be decrypted")
         self.reason = reason
 

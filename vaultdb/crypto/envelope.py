@@ -18,9 +18,7 @@ from typing import Final
 from vaultdb.crypto.limits import (
     HEADER_SIZE,
     KEY_ID_SIZE,
-    KEY_SIZE,
     MAX_ENVELOPE_SIZE,
-    NONCE_SIZE,
     OVERHEAD,
 )
 from vaultdb.crypto.reason import Reason
@@ -28,19 +26,6 @@ from vaultdb.errors import DecryptionError
 
 MAGIC: Final = 0xF6
 SUITE: Final = 0x01
-
-__all__ = [
-    "HEADER_SIZE",
-    "KEY_SIZE",
-    "MAGIC",
-    "MAX_ENVELOPE_SIZE",
-    "NONCE_SIZE",
-    "OVERHEAD",
-    "SUITE",
-    "check_envelope",
-    "header_of",
-    "key_id_of",
-]
 
 
 def header_of(key_id: bytes) -> bytes:

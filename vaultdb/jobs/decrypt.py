@@ -21,6 +21,7 @@ from vaultdb.crypto.associated_data import ColumnIdentity
 from vaultdb.crypto.codec import codec_for
 from vaultdb.crypto.envelope import key_id_of
 from vaultdb.crypto.frame import Frame, open_frame
+from vaultdb.crypto.reason import Reason
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.db.schema import logical_name_table as names
 from vaultdb.errors import ConfigurationError, DecryptionError
@@ -107,7 +108,7 @@ def decrypt_cell(
         except DecryptionError:
             continue
         return source.decode(open_frame(frame))
-    raise DecryptionError("row")
+    raise DecryptionError(Reason.TAG)
 
 
 def _declared(metadata: MetaData, cell: Cell) -> _Source:

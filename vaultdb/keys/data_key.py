@@ -12,8 +12,6 @@ from vaultdb.crypto.value_cipher import ValueCipher
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
 
-__all__ = ["DataKey", "KeyScope", "KeyState", "Purpose", "WrappedKey"]
-
 EncryptAll = Callable[
     [ColumnIdentity, Sequence[bytes], Sequence[bytes], Sequence[bytes]], list[bytes]
 ]

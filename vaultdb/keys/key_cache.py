@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vaultdb.crypto.reason import Reason
 from vaultdb.errors import DecryptionError, KeyringError
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fault import Fault
@@ -25,7 +26,7 @@ class Refusal:
 
     def error(self) -> KeyringError | DecryptionError:
         """Make the exception to raise."""
-        return DecryptionError("unknown_key") if self.fault is None else self.fault.error()
+        return DecryptionError(Reason.UNKNOWN_KEY) if self.fault is None else self.fault.error()
 
 
 class KeyCache:

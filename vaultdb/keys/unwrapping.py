@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from vaultdb.crypto.derive import key_id as key_id_of
+from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import KeyDenied, KeyringError, KeyUnavailable, VaultDBError
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
 from vaultdb.keys.wrapped_key import WrappedKey
-
-DEK_SIZE = 32
-"""Bytes in a DEK: an AES-256 key (suite 1)."""
 
 Unwrapped = dict[bytes, DataKey | Fault]
 
@@ -63,7 +61,7 @@ def _proven(row: WrappedKey, dek: bytes | KeyringError) -> DataKey | Fault:
     """Recompute the key id: a wrapped DEK exchanged in the table is another key."""
     if isinstance(dek, KeyringError):
         return Fault.of(dek)
-    if len(dek) != DEK_SIZE or not hmac.compare_digest(key_id_of(dek), row.key_id):
+    if len(dek) != KEY_SIZE or not hmac.compare_digest(key_id_of(dek), row.key_id):
         return Fault(
             KeyDenied,
             f"data key {row.key_id.hex()} does not match what its row unwraps to; "

@@ -7,15 +7,15 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
+from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import VaultRejected
 from vaultdb.vault.answers import known_reason, take
 from vaultdb.vault.client import VaultClient
 
 T = TypeVar("T")
 
-DEK_BITS: Final = 256
 _WRAPPED = re.compile(r"vault:v([1-9][0-9]{0,8}):[A-Za-z0-9+/=]+")
 
 
@@ -64,7 +64,7 @@ class Transit:
                 self._kek,
                 "plaintext",
                 context=_b64(context),
-                bits=DEK_BITS,
+                bits=8 * KEY_SIZE,
                 mount_point=self._mount,
             )
         )

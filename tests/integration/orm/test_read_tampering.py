@@ -64,7 +64,7 @@ def test_a_flipped_bit(session, two):
 
 def test_another_key_id(session, two):
     session.execute(text("UPDATE patient SET name = set_byte(name, 2, 255 - get_byte(name, 2))"))
-    assert reason(session, select(Patient.name)) in ("unknown_key", "unknown key")
+    assert reason(session, select(Patient.name)) == "unknown key"
 
 
 def test_a_truncated_value(session, two):

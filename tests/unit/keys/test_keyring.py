@@ -138,7 +138,7 @@ def test_an_unknown_key_id_fails_like_any_decryption_and_is_remembered(world: Wo
     for _ in range(10):
         with pytest.raises(DecryptionError) as caught:
             keyring.get(b"?" * 16)
-        assert caught.value.reason == "unknown_key"
+        assert caught.value.reason == "unknown key"
     assert world.store.queries == 1
     world.clock.advance(5.1)
     with pytest.raises(DecryptionError):

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import ConfigurationError, KeyringError
 from vaultdb.vault.providers.wrapping import KEK_SIZE, rewrap_each, unwrap_each, wrap
 
@@ -41,7 +42,7 @@ class LocalProvider:
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
         keks = self._read()
-        dek, version = os.urandom(KEK_SIZE), max(keks)
+        dek, version = os.urandom(KEY_SIZE), max(keks)
         return dek, wrap(keks[version], version, context, dek), version
 
     def unwrap(self, keys: Sequence[tuple[str, bytes]]) -> list[bytes | KeyringError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import KeyringError
 from vaultdb.vault.providers.wrapping import KEK_SIZE, rewrap_each, unwrap_each, wrap
 
@@ -19,7 +20,7 @@ class MemoryProvider:
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
-        dek = os.urandom(KEK_SIZE)
+        dek = os.urandom(KEY_SIZE)
         version = self.latest_version()
         return dek, wrap(self._keks[version], version, context, dek), version
 
