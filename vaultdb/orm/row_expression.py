@@ -14,6 +14,10 @@ from vaultdb.crypto.row_binding import KeyTag
 
 BYTES: TypeEngine[bytes] = LargeBinary()
 
+# Qualified: the search path decides which `bytea || vaultdb.envelope` is meant, and a schema in it
+# that others may create operators in would let them run code as the application (CVE-2018-1058).
+_CONCATENATED_WITH = "OPERATOR(pg_catalog.||)"
+
 _COUNT_SIZE = 1
 _PART_HEAD_SIZE = 5  # tag and size
 
@@ -51,7 +55,7 @@ def _pieces(
 
 
 def concatenation(pieces: Sequence[bytes | ColumnElement[bytes]]) -> ColumnElement[bytes]:
-    """Join constants and expressions with ``||``, neighbouring constants at once."""
+    """Join constants and expressions with PostgreSQL's ``||``, neighbouring constants at once."""
     merged: list[bytes | ColumnElement[bytes]] = []
     for piece in pieces:
         if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):
@@ -59,7 +63,7 @@ def concatenation(pieces: Sequence[bytes | ColumnElement[bytes]]) -> ColumnEleme
         else:
             merged.append(piece)
     return reduce(
-        lambda left, right: left.op("||", return_type=BYTES)(right),
+        lambda left, right: left.op(_CONCATENATED_WITH, return_type=BYTES)(right),
         [bytes_literal(piece) if isinstance(piece, bytes) else piece for piece in merged],
     )
 

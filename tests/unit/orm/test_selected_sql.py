@@ -53,7 +53,8 @@ named = Table("named", metadata, Column("k", Text, primary_key=True), Column("a"
 
 def sql(statement, dialect=None) -> str:
     compiled = statement.compile(dialect=dialect or postgresql.dialect())
-    return re.sub(r"\s+", " ", str(compiled)).replace("pg_catalog.", "")
+    text = re.sub(r"\s+", " ", str(compiled)).replace("OPERATOR(pg_catalog.||)", "||")
+    return text.replace("pg_catalog.", "")
 
 
 def row(key: str) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
+from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.sql.elements import TextClause
 
@@ -99,8 +100,10 @@ def _next_number(write: Write, column: Column[Any], series: FromClause) -> Colum
         names = [preparer.quote(table.name)]
         if schema is not None:
             names.insert(0, preparer.quote_schema(schema))
-        sequence = func.pg_get_serial_sequence(".".join(names), column.name)
-        return type_coerce(func.nextval(sequence), column.type)
+        # Qualified and cast: of two functions the search path would take the one that fits best.
+        sequence = func.pg_catalog.pg_get_serial_sequence(".".join(names), column.name)
+        number = func.pg_catalog.nextval(cast(sequence, REGCLASS))
+        return type_coerce(number, column.type)
     if dialect.name == "sqlite":
         highest = select(func.max(column)).scalar_subquery()
         return type_coerce(func.coalesce(highest, 0) + series.c.i, column.type)
