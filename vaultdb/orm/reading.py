@@ -40,7 +40,7 @@ _KEY_ID_END = 18
 
 def value_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     """Return the function that reads values of one column on one engine."""
-    if type_.bind == "column":
+    if type_.bind == "column" or type_.tenant_column is not None:
         return _reader(type_, dialect)
     return _row_reader(type_, dialect)
 
@@ -83,12 +83,13 @@ def _reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     """Read values of any form."""
     identity = type_.identity
     row_bound = type_.bind != "column"
+    comes_alone = not row_bound and type_.tenant_column is None
 
     def read(value: Any) -> T | None:
         if value is None:
             return None
-        row, rest = _take_row(value, row_bound)
-        sections, envelope = split_sections(rest)
+        row, rest = _take_row(value, row_bound, comes_alone=comes_alone)
+        sections, envelope = split_sections(rest, type_)
         runtime = runtime_of(dialect)
         key = key_to_read_with(envelope[_KEY_ID_START:_KEY_ID_END], type_.keyset, runtime)
         plain = type_.decode(key.decrypt(identity, envelope, row))
@@ -124,12 +125,12 @@ def check_scope(key: DataKey, keyset: str, runtime: Runtime) -> None:
         raise DecryptionError(Reason.SCOPE)
 
 
-def _take_row(value: Any, row_bound: bool) -> tuple[bytes, bytes]:
+def _take_row(value: Any, row_bound: bool, *, comes_alone: bool) -> tuple[bytes, bytes]:
     """Split what the database returned into row binding and the rest."""
     if not isinstance(value, bytes) or len(value) <= _SIZE:
         raise DecryptionError(Reason.MALFORMED)
     if value[0] == MAGIC:
-        return _without_row(row_bound), value
+        return _without_row(comes_alone), value
     end = _SIZE + _size_of_row(value)[0]
     row = value[_SIZE:end]
     if row_bound is (row == COLUMN_ONLY):
@@ -137,8 +138,8 @@ def _take_row(value: Any, row_bound: bool) -> tuple[bytes, bytes]:
     return row, value[end:]
 
 
-def _without_row(row_bound: bool) -> bytes:
-    if row_bound:
+def _without_row(comes_alone: bool) -> bytes:
+    if not comes_alone:
         raise StatementRefused(
             "an encrypted value came without the key of its row: in textual SQL list the columns "
             "with vaultdb.columns(Model), elsewhere select the column itself"

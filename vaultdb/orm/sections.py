@@ -33,14 +33,16 @@ _HEAD_SIZE: Final = 5  # marker and size
 Section = tuple[int, bytes]
 
 
-def split_sections(value: bytes) -> tuple[list[Section], bytes]:
+def split_sections(value: bytes, type_: Encrypted[Any]) -> tuple[list[Section], bytes]:
     """Take sections and envelope apart.
 
     Args:
         value: what follows the row binding; untrusted.
+        type_: the column's type, which says what may come and what must.
 
     Raises:
-        DecryptionError: neither a section nor an envelope.
+        DecryptionError: neither a section nor an envelope, or other sections than the statement
+            has asked for: a companion may hold more than an index value.
 
     """
     sections: list[Section] = []
@@ -50,6 +52,9 @@ def split_sections(value: bytes) -> tuple[list[Section], bytes]:
             raise DecryptionError(Reason.MALFORMED)
         sections.append((value[0], value[start:end]))
         value = value[end:]
+    markers = [marker for marker, _ in sections]
+    if markers not in _expected(type_):
+        raise DecryptionError(Reason.MALFORMED)
     return sections, value
 
 
@@ -74,6 +79,12 @@ def verify_sections(
                 raise DecryptionError(Reason.SCOPE)
         elif not _is_index_value(found, type_, plain, runtime):
             raise DecryptionError(Reason.INDEX)
+
+
+def _expected(type_: Encrypted[Any]) -> list[list[int]]:
+    """Return the sections that can come with a value: an index value only where one searches."""
+    always: list[int] = [] if type_.tenant_column is None else [TENANT]
+    return [always] if type_.index is None else [always, [COMPANION, *always]]
 
 
 def _is_index_value(found: bytes, type_: Encrypted[Any], plain: object, runtime: Runtime) -> bool:
