@@ -55,7 +55,7 @@ def key_tag(column: Column[Any]) -> KeyTag:
 
 def _stored_type(column: Column[Any]) -> TypeEngine[Any]:
     type_: TypeEngine[Any] = column.type
-    while isinstance(type_, TypeDecorator) and _keeps_values(type_):
+    while isinstance(type_, TypeDecorator) and keeps_values(type_):
         type_ = type_.impl_instance
     if isinstance(type_, TypeDecorator):
         raise _refusal(column, f"has the type {type_!r}, which changes values on their way")
@@ -66,7 +66,8 @@ def _stored_type(column: Column[Any]) -> TypeEngine[Any]:
     return type_
 
 
-def _keeps_values(type_: TypeDecorator[Any]) -> bool:
+def keeps_values(type_: TypeDecorator[Any]) -> bool:
+    """Return whether values pass a type decorator unchanged, in both directions."""
     return all(getattr(type(type_), hook) is getattr(TypeDecorator, hook) for hook in _VALUE_HOOKS)
 
 

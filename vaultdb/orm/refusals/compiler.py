@@ -24,13 +24,13 @@ from vaultdb.orm.refusals import positions as at
 from vaultdb.orm.refusals.columns import is_column, is_encrypted, refusal
 from vaultdb.orm.refusals.rows import (
     check_distinct,
-    check_nested_write,
     check_set_operation,
     check_textual_columns,
     check_whole_row,
     text_binds_rows,
 )
 from vaultdb.orm.refusals.text_order import check_text_order
+from vaultdb.orm.refusals.writes import check_write
 from vaultdb.orm.supply import bare, is_null_constant
 
 __all__ = ["RefusingCompiler", "refusing"]
@@ -169,12 +169,12 @@ class RefusingCompiler(_Base):
         return super().visit_textual_select(taf, *args, **kwargs)
 
     def visit_insert(self, insert_stmt: Any, *args: Any, **kwargs: Any) -> Any:
-        check_nested_write(insert_stmt, nested=bool(self.stack))
+        check_write(insert_stmt, nested=bool(self.stack))
         with self._within(at.INSERT_FROM_SELECT):
             return super().visit_insert(insert_stmt, *args, **kwargs)
 
     def visit_update(self, update_stmt: Any, *args: Any, **kwargs: Any) -> Any:
-        check_nested_write(update_stmt, nested=bool(self.stack))
+        check_write(update_stmt, nested=bool(self.stack))
         with self._within(at.SET):
             return super().visit_update(update_stmt, *args, **kwargs)
 

@@ -18,7 +18,6 @@ from vaultdb.orm.supply import NotSuppliedError, bare, is_null_constant, supplie
 
 __all__ = [
     "check_distinct",
-    "check_nested_write",
     "check_set_operation",
     "check_textual_columns",
     "check_whole_row",
@@ -37,20 +36,6 @@ def check_distinct(select: Any) -> None:
     columns = list(select._all_selected_columns)
     for column in _without_key(columns):
         raise refusal(column, at.DISTINCT)
-
-
-def check_nested_write(statement: Any, *, nested: bool) -> None:
-    """Refuse an INSERT or UPDATE of encrypted columns inside another statement.
-
-    The write interceptor sees whole statements only: the values would arrive as plaintext.
-    """
-    if not nested:
-        return
-    columns = statement.table.c
-    for name in [*(statement._values or ()), *(getattr(statement, "_select_names", None) or ())]:
-        column = columns.get(name) if isinstance(name, str) else name
-        if is_encrypted(column):
-            raise refusal(column, at.NESTED_WRITE)
 
 
 def check_set_operation(compound: CompoundSelect[Any], keyword: str) -> None:
@@ -81,7 +66,7 @@ def check_textual_columns(statement: Any, *, nested: bool) -> None:
 def text_binds_rows(statement: Any, column: ColumnClause[Any]) -> bool:
     """Return whether a textual statement selects its encrypted values together with their keys."""
     type_ = encrypted_type(column)
-    if type_ is None or type_.bind == "column":
+    if type_ is None or (type_.bind == "column" and type_.tenant_column is None):
         return True
     text = getattr(statement, "element", statement)
     text = getattr(text, "element", text)  # text().columns() inside from_statement()

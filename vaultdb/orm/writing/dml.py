@@ -21,6 +21,11 @@ def without_annotations(element: Any) -> Any:
     return element._deannotate() if element._annotations else element
 
 
+def resolved(statement: Any) -> Any:
+    """Return the statement of a `lambda_stmt()`; its values are those of the first call."""
+    return statement._resolved
+
+
 def target_of(statement: Any) -> Any:
     """Return what the statement writes to.
 

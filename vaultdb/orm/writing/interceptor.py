@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, event
 from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.lambdas import LambdaElement
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.writing import dml
@@ -41,6 +42,8 @@ def _before_execute(
     single: Parameters,
     options: Mapping[str, Any],
 ) -> tuple[Any, Sequence[Parameters], Parameters]:
+    if isinstance(statement, LambdaElement):
+        _refuse_lambda(dml.resolved(statement))
     if not isinstance(statement, Insert | Update):
         return statement, many, single
     table = _target(statement)
@@ -50,6 +53,15 @@ def _before_execute(
     write = Write(connection, table, statement, rows, options)
     statement = encrypt_insert(write) if isinstance(statement, Insert) else encrypt_update(write)
     return (statement, write.parameters, {}) if many else (statement, [], write.parameters[0])
+
+
+def _refuse_lambda(statement: Any) -> None:
+    """Refuse a write that SQLAlchemy would complete with values from a closure, after us."""
+    if isinstance(statement, Insert | Update) and (table := _target(statement)) is not None:
+        raise StatementRefused(
+            f"lambda_stmt() cannot write to {table.table.fullname}, which has encrypted columns: "
+            "execute the insert() or update() itself"
+        )
 
 
 def _target(statement: Insert | Update) -> EncryptedTable | None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import TypeDecorator
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, Grouping
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.key_columns import keeps_values
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.values import MISSING
 
@@ -68,6 +70,11 @@ def _pin(term: Any) -> tuple[Any, BindParameter[Any]] | None:
     if not isinstance(term, BinaryExpression) or term.operator is not operators.eq:
         return None
     for element, bind in ((term.left, term.right), (term.right, term.left)):
-        if isinstance(bind, BindParameter) and not bind.expanding:
+        if isinstance(bind, BindParameter) and not bind.expanding and _arrives_as_given(bind):
             return element, bind
     return None
+
+
+def _arrives_as_given(bind: BindParameter[Any]) -> bool:
+    """Return whether the server gets the value that is in the parameter set."""
+    return not isinstance(bind.type, TypeDecorator) or keeps_values(bind.type)

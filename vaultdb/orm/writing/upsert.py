@@ -42,6 +42,7 @@ class Upsert:
         self._write = write
         self._pairs = pairs
         columns = write.table.columns
+        _check_names(write, pairs)
         self._set = {key: value for name, value in pairs if (key := column_key(write, name))}
         written = [column for key, column in columns.items() if key in self._set]
         self.literals = [c for c in written if not is_excluded(c.key, self._set[c.key])]
@@ -110,6 +111,17 @@ def upsert_of(write: Write) -> Upsert | None:
     """Return what the statement's DO UPDATE means for encrypted columns, if it has one."""
     pairs = dml.conflict_pairs(dml.conflict_clause(write.statement))
     return None if pairs is None else Upsert(write, pairs)
+
+
+def _check_names(write: Write, pairs: Sequence[dml.Pair]) -> None:
+    """Refuse what is no column by its key: SQLAlchemy would send its value as it is."""
+    for name, _ in pairs:
+        key = column_key(write, name)
+        if key is None or key not in write.table.table.c:
+            raise StatementRefused(
+                f"the upsert sets {name}, which is no column of {write.table.table.fullname} by "
+                "that key: name columns by their key, or give the table's own"
+            )
 
 
 def _check_literal(column: EncryptedColumn, value: Any) -> None:
