@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
 )
 from sqlalchemy.sql import operators
+from sqlalchemy.sql.lambdas import PyWrapper
 from sqlalchemy.types import TypeEngine
 
 from vaultdb.errors import StatementRefused
@@ -51,6 +52,11 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
 
         """
         operand = other[0] if other else None
+        if isinstance(operand, PyWrapper):
+            self._refuse(
+                "with a variable of a lambda",
+                "build the statement or the criterion without lambda_stmt() and lambda",
+            )
         if op in _NULL_TESTS and _is_null(operand):
             return super().operate(_NULL_TESTS[op], operand)
         if op in (operators.is_, operators.is_not) and _is_null(operand):
@@ -89,16 +95,17 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         return IndexMatch(companion, _parameter(operand, type_, self._refuse), negated=negated)
 
     def _joined(self, op: Any, other: ColumnElement[Any]) -> ColumnElement[bool]:
-        if hash(other) == hash(self.expr):
-            # The same column: SQLAlchemy looks columns up in dicts, where == settles equal hashes.
-            same: ColumnElement[bool] = super().operate(op, other)
-            return same
+        theirs: Any = bare(other).type
+        if _have_one_table(self.expr, other) and not _are_joinable(self._type, theirs):
+            # SQLAlchemy looks columns up in dicts and in lists (RETURNING of a mapped class), where
+            # == settles what is equal. As a condition it is refused when it is compiled.
+            never_compiled: ColumnElement[bool] = super().operate(op, other)
+            return never_compiled
         if self._type.index is None:
             raise _no_index(self.expr)
-        theirs: Any = bare(other).type
         if not isinstance(theirs, type(self._type)) or not hasattr(bare(other), "table"):
             self._refuse("with a column or expression that is not encrypted")
-        if theirs.index is None or _joinable(theirs) != _joinable(self._type):
+        if not _are_joinable(self._type, theirs):
             self._refuse(
                 f"with {theirs.logical_name}, which is not in its index domain",
                 'declare both with index=Equality(domain="...") and the same type, key set and '
@@ -161,9 +168,17 @@ def _parameter(
 
 
 def _retyped(operand: BindParameter[Any], type_: ProbeType) -> BindParameter[Any]:
-    if operand.callable is not None or operand.value is not None:
-        return bindparam(None, type_.probe(operand.effective_value), type_=type_, unique=True)
-    return bindparam(operand.key, type_=type_, required=operand.required)
+    """Return the same parameter for index values: under its name, to be given at each execution."""
+    key = None if operand.unique else operand.key
+    if (given := operand.callable) is not None:
+        callable_ = _probing(given, type_)
+        return bindparam(key, callable_=callable_, type_=type_, unique=operand.unique)
+    value = None if operand.value is None else type_.probe(operand.value)
+    return bindparam(key, value, type_=type_, unique=operand.unique, required=operand.required)
+
+
+def _probing(given: Callable[[], Any], type_: ProbeType) -> Callable[[], Any]:
+    return lambda: type_.probe(given())
 
 
 def _is_collection(operand: Any) -> bool:
@@ -176,9 +191,20 @@ def _is_null(operand: Any) -> bool:
     return operand is None or isinstance(operand, Null)
 
 
-def _joinable(type_: Encrypted[Any]) -> tuple[object, ...]:
-    assert type_.index is not None
-    return type_.index_domain, type_.keyset, type_.type_tag, type_.index.normalise
+def _are_joinable(mine: Encrypted[Any], theirs: Any) -> bool:
+    if not isinstance(theirs, type(mine)) or mine.index is None or theirs.index is None:
+        return False
+    mine_, theirs_ = (
+        (type_.index_domain, type_.keyset, type_.type_tag, normalise)
+        for type_, normalise in ((mine, mine.index.normalise), (theirs, theirs.index.normalise))
+    )
+    return mine_ == theirs_
+
+
+def _have_one_table(column: Any, other: Any) -> bool:
+    tables = [getattr(bare(each), "table", None) for each in (column, other)]
+    # by hash: the ORM annotates columns and tables, and such a copy hashes like its original
+    return None not in tables and hash(tables[0]) == hash(tables[1])
 
 
 def _name(expression: Any) -> str:

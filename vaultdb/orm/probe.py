@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -24,18 +25,22 @@ class Probe:
     """What is searched for, as the input of the blind index; hidden from repr, logs and pickles.
 
     Args:
-        inputs: from `index_input`, one for each alternative.
+        inputs: from `index_input`, one for each alternative; None for NULL.
 
     """
 
     __slots__ = ("_inputs",)
 
-    def __init__(self, inputs: Sequence[bytes]) -> None:
+    def __init__(self, inputs: Sequence[bytes | None]) -> None:
         self._inputs = tuple(inputs)
 
-    def digests(self, digest: Callable[[bytes], bytes]) -> list[bytes]:
-        """Return the blind-index value of each alternative under one key."""
-        return [digest(value) for value in self._inputs]
+    def digests(self, digest: Callable[[bytes], bytes]) -> list[bytes | None]:
+        """Return the blind-index value of each alternative under one key.
+
+        NULL stays NULL: left out, it would make `!=` and `not_in` find every row, where SQL says
+        that nothing is known to differ from NULL.
+        """
+        return [None if value is None else digest(value) for value in self._inputs]
 
     def __repr__(self) -> str:
         return "<searched value>"
@@ -76,7 +81,7 @@ class ProbeType(UserDefinedType[Any]):
 
         """
         values = value if self.several else (value,)
-        return Probe([index_input(self.searched, each) for each in values if each is not None])
+        return Probe([None if v is None else index_input(self.searched, v) for v in values])
 
     def get_col_spec(self, **_: Any) -> str:
         """Name the parameter's type; only PostgreSQL casts to it."""
@@ -95,7 +100,7 @@ class ProbeType(UserDefinedType[Any]):
 
         return bind
 
-    def _digests(self, value: Any, dialect: Dialect) -> list[bytes]:
+    def _digests(self, value: Any, dialect: Dialect) -> list[bytes | None]:
         probe = value if isinstance(value, Probe) else self.probe(value)
         runtime, domain = runtime_of(dialect), self.searched.index_domain
         keys = runtime.keyring.index_keys(runtime.tenant_now(), self.searched.keyset)
@@ -108,12 +113,12 @@ class ProbeType(UserDefinedType[Any]):
         ]
 
 
-def _refuse_dialect(_: list[bytes]) -> NoReturn:
+def _refuse_dialect(_: list[bytes | None]) -> NoReturn:
     raise ConfigurationError("search indexes work on PostgreSQL, and on SQLite in tests")
 
 
-def _json(digests: list[bytes]) -> str:
-    return "[" + ",".join(f'"{digest.hex()}"' for digest in digests) + "]"
+def _json(digests: list[bytes | None]) -> str:
+    return json.dumps([digest and digest.hex() for digest in digests])
 
 
-_PACKERS: dict[str, Callable[[list[bytes]], Any]] = {"postgresql": list, "sqlite": _json}
+_PACKERS: dict[str, Callable[[list[bytes | None]], Any]] = {"postgresql": list, "sqlite": _json}
