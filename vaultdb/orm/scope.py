@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from vaultdb.orm.runtime import Runtime
 
 PRINCIPAL_KEY = "vaultdb.principal"
-"""In `session.info`: an `Acting`, or the name of a principal; wins over everything else."""
+"""In `session.info`: an `Acting`, or the name of a principal; wins over everything else.
+
+Without a tenant it keeps the one of `acting_as` around it, as an inner `acting_as` does.
+"""
 
 
 class SessionScope:
@@ -86,9 +89,17 @@ def _tenant_of(acting: Acting | None, runtime: Runtime) -> str:
 
 
 def _acting_for_session(session: Session) -> Acting | None:
+    ambient = _ambient_for_session(session)
     stated = session.info.get(PRINCIPAL_KEY)
-    if stated is not None:
-        return _as_acting(stated)
+    if stated is None:
+        return ambient
+    acting = _as_acting(stated)
+    if acting.tenant is None and ambient is not None:
+        return Acting(acting.principal, ambient.tenant, acting.purpose)
+    return acting
+
+
+def _ambient_for_session(session: Session) -> Acting | None:
     captured = _scope_of(session).acting
     ambient = current()
     if ambient is None:
