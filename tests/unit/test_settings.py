@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -70,6 +71,18 @@ def test_the_search_ends_at_the_home_directory(
     monkeypatch.chdir(home)
     with pytest.raises(ConfigurationError, match=r"no vaultdb\.toml was found"):
         Settings.load()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
+def test_a_file_of_another_user_is_not_used_unless_it_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else anybody who may write above the working directory chooses who gets the secret id."""
+    os.chown(file, 12345, 12345)
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        Settings.load()
+    monkeypatch.setenv("VAULTDB_CONFIG", str(file))
+    assert Settings.load().tenant == "from-file"
 
 
 def test_the_environment_wins_over_profile_and_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,15 +18,27 @@ NAME = "vaultdb.toml"
 
 
 def find_file(environment: Mapping[str, str], file: Path | str | None) -> Path | None:
-    """Return the path of the settings file, or None when there is none and none was named."""
+    """Return the path of the settings file, or None when there is none and none was named.
+
+    Raises:
+        ConfigurationError: the named file does not exist, or the one that was found belongs to
+            somebody else: whoever may write to a folder above could name another Vault.
+
+    """
     named = file or environment.get("VAULTDB_CONFIG")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
-            msg = f"there is no settings file {path}; correct --config or VAULTDB_CONFIG"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(
+                f"there is no settings file {path}; correct --config or VAULTDB_CONFIG"
+            )
         return path.absolute()
-    return next((path for path in _candidates() if path.is_file()), None)
+    found = next((path for path in _candidates() if path.is_file()), None)
+    if found is not None and os.name == "posix" and found.stat().st_uid not in {0, os.geteuid()}:
+        raise ConfigurationError(
+            f"{found} belongs to another user; if you trust it, name it: VAULTDB_CONFIG={found}"
+        )
+    return found
 
 
 def _candidates() -> Iterator[Path]:
@@ -46,16 +59,13 @@ def read_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     try:
         # Anybody who may write the file may name another Vault.
         if path.stat().st_mode & stat.S_IWOTH:
-            msg = f"{path} is writable by everybody; run: chmod o-w {path}"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"{path} is writable by everybody; run: chmod o-w {path}")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        msg = f"{path} is not valid TOML: {str(error).lower()}"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(f"{path} is not valid TOML: {str(error).lower()}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        msg = f"cannot read the settings file {path}: {reason}"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(f"cannot read the settings file {path}: {reason}") from None
     for table in _overlays(document):
         _anchor(table, path.parent, model)
     return document
@@ -67,8 +77,7 @@ def _overlays(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for group in ("profile", "role"):
         tables = document.get(group, {})
         if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-            msg = f"setting {group}: write it as tables, [{group}.NAME]"
-            raise ConfigurationError(msg)
+            raise ConfigurationError(f"setting {group}: write it as tables, [{group}.NAME]")
         for table in tables.values():
             yield from _overlays(table)
 
