@@ -18,7 +18,7 @@ import pytest
 from vaultdb.dev.temporary import temporary_stack
 
 VAULTDB = str(Path(sys.executable).parent / "vaultdb")
-SYNTHEA = Path(__file__).parents[4] / "shared" / "data" / "synthea" / "patients.csv"
+SYNTHEA = Path(os.environ.get("VAULTDB_SYNTHEA", "patients.csv"))
 
 
 class Terminal:
@@ -86,7 +86,7 @@ def test_the_demo_does_all_that_it_promises_and_cleans_up(terminal: Terminal) ->
     assert terminal.leftovers() == []
 
 
-@pytest.mark.skipif(not SYNTHEA.exists(), reason="Synthea's patients are not on this machine")
+@pytest.mark.skipif(not SYNTHEA.exists(), reason="VAULTDB_SYNTHEA names no patients.csv of Synthea")
 def test_the_demo_takes_patients_of_synthea_and_prints_a_table(terminal: Terminal) -> None:
     code, output, errors = terminal.run("demo", "--csv", str(SYNTHEA))
 
