@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vaultdb.cli.options import Json, Yes
+from vaultdb.cli.report import FAILURE, print_json
 from vaultdb.dev.stack import DevStack, ServerStatus
 from vaultdb.dev.state import default_folder
 
@@ -56,22 +57,19 @@ def down(state: State = None) -> None:
 
 
 @app.command()
-def status(
-    state: State = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def status(state: State = None, as_json: Json = False) -> None:
     """Show whether both servers answer; exit with 1 when one does not."""
     stack = _stack(state)
     found = stack.status()
     if as_json:
         servers = {server.name: asdict(server) for server in found}
-        print(json.dumps({"state": str(stack.folder.root), "servers": servers}, indent=2))
+        print_json({"state": str(stack.folder.root), "servers": servers})
     elif found:
         Console().print(_table(found))
     else:
         print(f"no dev stack in {stack.folder.root}: run vaultdb dev up")
     if not found or not all(server.ready for server in found):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILURE)
 
 
 @app.command()
@@ -81,10 +79,7 @@ def env(state: State = None) -> None:
 
 
 @app.command()
-def reset(
-    state: State = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
+def reset(state: State = None, yes: Yes = False) -> None:
     """Stop both servers and delete everything they hold, keys included."""
     stack = _stack(state)
     if not yes:

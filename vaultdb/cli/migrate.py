@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaultdb.cli.options import Json, Yes, options_of
-from vaultdb.cli.report import plural, print_json
+from vaultdb.cli.report import FAILURE, plural, print_json
 from vaultdb.db import migrations
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
@@ -105,7 +105,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         for step in found.pending:
             print(f"pending {step}")
     if found.pending:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILURE)
 
 
 @app.command()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.db.rewraps import RewrapTable
+from vaultdb.engine.keyring import keyring_for
 from vaultdb.errors import ConfigurationError
-from vaultdb.keys.keyring import Keyring
 from vaultdb.vault.factory import new_provider
 
 if TYPE_CHECKING:
+    from vaultdb.keys.keyring import Keyring
     from vaultdb.keys.provider import KeyProvider
     from vaultdb.settings import Settings
 
@@ -24,11 +25,7 @@ def provider_of(settings: Settings) -> KeyProvider:
         ConfigurationError: the keys live in memory, so a command cannot reach them.
 
     """
-    if settings.keys == "memory":
-        raise ConfigurationError(
-            'keys = "memory" live in the process that made them; this command needs keys = "vault"'
-            ' or "local"'
-        )
+    _refuse_memory(settings)
     return new_provider(settings)
 
 
@@ -55,14 +52,19 @@ def key_store(settings: Settings) -> Iterator[PostgresKeyStore]:
 @contextmanager
 def open_keyring(settings: Settings) -> Iterator[Keyring]:
     """Give a keyring of the settings over their key table."""
-    with open_provider(settings) as provider, key_store(settings) as store:
-        keyring = Keyring(realm=settings.realm, provider=provider, store=store)
-        try:
-            yield keyring
-        finally:
-            keyring.close()
+    _refuse_memory(settings)
+    with keyring_for(settings)() as keyring:
+        yield keyring
 
 
 def key_table(store: PostgresKeyStore, settings: Settings) -> RewrapTable:
     """Return the key table as the rotator uses it."""
     return RewrapTable(store, settings.realm)
+
+
+def _refuse_memory(settings: Settings) -> None:
+    if settings.keys == "memory":
+        raise ConfigurationError(
+            'keys = "memory" live in the process that made them; this command needs keys = "vault"'
+            ' or "local"'
+        )

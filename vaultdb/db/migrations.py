@@ -126,11 +126,10 @@ def downgrade(
             check_realm(connection, realm)
         keys = count_keys(connection)
         if keys and not destroy_keys:
-            msg = (
+            raise SchemaError(
                 f"{keys} data keys are stored and would be destroyed, and every value encrypted"
                 " under them with them; back up vaultdb.data_key, then say --destroy-keys"
             )
-            raise SchemaError(msg)
         command.downgrade(_recording(connection, reverted), revision)
         owner = connection.scalar(text("SELECT current_user")) or ""
     return Migrated(tuple(reverted), realm, owner, (), ())
@@ -206,8 +205,9 @@ def _prepare(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     locked = "SELECT pg_try_advisory_xact_lock(hashtext('vaultdb.migrate'))"
     if not connection.scalar(text(locked)):
-        msg = "another migration of vaultdb is running on this database; wait for it to end"
-        raise SchemaError(msg)
+        raise SchemaError(
+            "another migration of vaultdb is running on this database; wait for it to end"
+        )
     owner = connection.scalar(text(_OWNER), {"schema": SCHEMA, "owner": grants.OWNER})
     if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
         authorization = f" AUTHORIZATION {owner}" if owner else ""
@@ -224,11 +224,10 @@ def _refuse_app(connection: Connection) -> None:
           AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)"""
     found = connection.execute(text(of_the_app), {"roles": list(grants.APP_ROLES)}).first()
     if found is not None:
-        msg = (
+        raise ConfigurationError(
             f"login {found[0]} is a member of {found[1]}, so it is the application's; migrations"
             " need a login of their own: set VAULTDB_MIGRATE_URL"
         )
-        raise ConfigurationError(msg)
 
 
 def _grant(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -26,17 +26,15 @@ def normalise_url(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        msg = (
+        raise ConfigurationError(
             "database.url is not a URL; write postgresql://login@host:5432/database"
             " and give the password in a file"
-        )
-        raise ConfigurationError(msg) from None
+        ) from None
     if parsed.drivername in _SQLITE:
         return parsed
     if parsed.drivername not in _SAME:
-        msg = (
+        raise ConfigurationError(
             f"database.url names the driver {parsed.drivername}, vaultdb works with psycopg 3;"
             " write postgresql:// or postgresql+psycopg://"
         )
-        raise ConfigurationError(msg)
     return parsed.set(drivername=DRIVER)

@@ -13,6 +13,8 @@ from vaultdb.keys.fault import Fault
 from vaultdb.keys.ring import CachedKey, Ring
 from vaultdb.keys.wrapped_key import KeyScope
 
+CAPACITY = 1000
+"""DEKs in the cache: more than a process works with at a time, and a bound on its memory."""
 REFUSED_IDS = 10_000
 """Key ids remembered as unusable, at most; a table full of forged ids stays under 4 MB."""
 

@@ -13,7 +13,7 @@ from vaultdb.keys.counters import Counters
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fetcher import Fetcher
 from vaultdb.keys.helper_thread import call_in_thread
-from vaultdb.keys.key_cache import KeyCache
+from vaultdb.keys.key_cache import CAPACITY, KeyCache
 from vaultdb.keys.lifetimes import (
     DENIED_TTL,
     HARD_TTL,
@@ -30,8 +30,6 @@ from vaultdb.keys.wrapped_key import KeyScope, Purpose
 
 T = TypeVar("T")
 
-CAPACITY = 1000
-"""DEKs in the cache: more than a process works with at a time, and a bound on its memory."""
 TRIES = 5
 """Reads until a key is there: `flush` or the loads of other threads may drop it again, and a read
 that was joined may have started before the key was inserted."""

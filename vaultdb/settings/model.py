@@ -14,11 +14,19 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.keys.key_cache import CAPACITY
+from vaultdb.keys.lifetimes import HARD_TTL, SOFT_TTL
 from vaultdb.settings import sources
 from vaultdb.settings.env import Env
 
 MEMORY_REALM = UUID("00000000-0000-8000-8000-6d656d6f7279")
 """The realm of `keys = "memory"` when none is set: its keys die with the process anyway."""
+
+CONNECT_TIMEOUT = 10
+"""Seconds to wait for a new connection to PostgreSQL, with name resolution and TLS."""
+
+VAULT_TIMEOUT = 5.0
+"""Seconds that one call to Vault may take in all, with its retries and a login."""
 
 Role = Literal["app", "officer", "rotator", "migrator", "reencryptor"]
 """Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
@@ -35,8 +43,7 @@ def _read_secret(path: Path, setting: str) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        msg = f"setting {setting}: cannot read {path}: {reason}"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(f"setting {setting}: cannot read {path}: {reason}") from None
     return text.rstrip("\r\n")
 
 
@@ -74,7 +81,7 @@ class DatabaseSettings(_Section):
         "none", description="`pgbouncer` gives up what a pooler cannot do; warns"
     )
     connect_timeout: Annotated[int, Env("CONNECT_TIMEOUT")] = Field(
-        10, ge=1, le=600, description="seconds to wait for a new connection"
+        CONNECT_TIMEOUT, ge=1, le=600, description="seconds to wait for a new connection"
     )
 
     def read_password(self) -> str | None:
@@ -135,7 +142,7 @@ class VaultSettings(_Section):
         None, description="file that holds the token"
     )
     timeout: Annotated[float, Env("VAULT_TIMEOUT")] = Field(
-        5.0, gt=0, le=300, description="seconds that one call may take in all"
+        VAULT_TIMEOUT, gt=0, le=300, description="seconds that one call may take in all"
     )
     transit_mount: Annotated[str, Env("TRANSIT_MOUNT")] = Field(
         "vaultdb-transit", min_length=1, description="mount of the transit engine"
@@ -157,13 +164,13 @@ class KeyringSettings(_Section):
     """How long and how many data keys are cached."""
 
     soft_ttl: Annotated[float, Env("KEYRING_SOFT_TTL")] = Field(
-        300.0, gt=0, description="seconds after which a key is refreshed in the background"
+        SOFT_TTL, gt=0, description="seconds after which a key is refreshed in the background"
     )
     hard_ttl: Annotated[float, Env("KEYRING_HARD_TTL")] = Field(
-        900.0, gt=0, description="seconds after which a key that was not refreshed is dropped"
+        HARD_TTL, gt=0, description="seconds after which a key that was not refreshed is dropped"
     )
     capacity: Annotated[int, Env("KEYRING_CAPACITY")] = Field(
-        1000, ge=1, description="data keys kept in memory"
+        CAPACITY, ge=1, description="data keys kept in memory"
     )
     minimum_versions: Annotated[Mapping[str, int], Env("MINIMUM_VERSIONS")] = Field(
         default_factory=dict,
@@ -181,8 +188,7 @@ class KeyringSettings(_Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.hard_ttl < self.soft_ttl:
-            msg = "hard_ttl is shorter than soft_ttl"
-            raise ValueError(msg)
+            raise ValueError("hard_ttl is shorter than soft_ttl")
         return self
 
 

@@ -71,8 +71,7 @@ def _profile(document: dict[str, Any], name: str | None, path: Path | None) -> d
     if name not in profiles:
         where = path or f"a {NAME} (none was found)"
         known = ", ".join(sorted(profiles)) or "none"
-        msg = f"there is no [profile.{name}] in {where}; known: {known}"
-        raise ConfigurationError(msg)
+        raise ConfigurationError(f"there is no [profile.{name}] in {where}; known: {known}")
     return dict(profiles[name])
 
 

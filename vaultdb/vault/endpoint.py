@@ -9,10 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.settings.model import VAULT_TIMEOUT
 from vaultdb.vault.deadline import DeadlineSocket
-
-TIMEOUT = 5.0
-"""Seconds that one call may take in all, with its retries and a login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Endpoint:
     namespace: str | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
-    timeout: float = TIMEOUT
+    timeout: float = VAULT_TIMEOUT
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.addr)
