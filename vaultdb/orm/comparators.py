@@ -41,7 +41,7 @@ _DEFAULT_REMEDY = "load the rows and compare in Python"
 
 
 class EncryptedComparator(TypeEngine.Comparator[Any]):
-    """Compares by the blind index where there is one; knows ``IS NULL``; refuses the rest."""
+    """Compares by the blind index where there is one; knows `IS NULL`; refuses the rest."""
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         """Build a comparison.
@@ -68,7 +68,7 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         raise self._refusal(op)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> NoReturn:
-        """Refuse ``"x" + column`` and the like.
+        """Refuse `"x" + column` and the like.
 
         Raises:
             StatementRefused: always.

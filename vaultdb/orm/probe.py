@@ -58,7 +58,7 @@ class ProbeType(UserDefinedType[Any]):
 
     Args:
         searched: the type of the encrypted column.
-        several: whether a plain value is a list of alternatives, as for ``in_``.
+        several: whether a plain value is a list of alternatives, as for `in_`.
 
     """
 

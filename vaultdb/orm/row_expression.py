@@ -26,7 +26,7 @@ _FIXED_SIZES = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
 
 
 def row_expression(parts: Sequence[tuple[KeyTag, ColumnElement[Any]]]) -> ColumnElement[bytes]:
-    """Build the SQL of ``row_binding(parts)``.
+    """Build the SQL of `row_binding(parts)`.
 
     Args:
         parts: each key column with its tag, in declared order.
@@ -55,7 +55,7 @@ def _pieces(
 
 
 def concatenation(pieces: Sequence[bytes | ColumnElement[bytes]]) -> ColumnElement[bytes]:
-    """Join constants and expressions with PostgreSQL's ``||``, neighbouring constants at once."""
+    """Join constants and expressions with PostgreSQL's `||`, neighbouring constants at once."""
     merged: list[bytes | ColumnElement[bytes]] = []
     for piece in pieces:
         if isinstance(piece, bytes) and merged and isinstance(merged[-1], bytes):

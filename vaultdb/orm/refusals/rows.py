@@ -76,7 +76,7 @@ def text_binds_rows(statement: Any, column: ColumnClause[Any]) -> bool:
 def _members(compound: CompoundSelect[Any]) -> Iterator[Any]:
     for member in compound.selects:
         while isinstance(member, SelectStatementGrouping):
-            member = member.element  # noqa: PLW2901 - parentheses mean nothing here
+            member = member.element  # noqa: PLW2901  # parentheses mean nothing here
         yield member
 
 
