@@ -51,14 +51,19 @@ class RowKey:
             ]
         )
 
-    def encode_all(self, keys: Sequence[Sequence[object]]) -> list[bytes]:
-        """Encode the keys of several rows; see `encode`."""
+    def encode_all(self, values: Sequence[Sequence[object]]) -> list[bytes]:
+        """Encode the keys of several rows; see `encode`.
+
+        Args:
+            values: for each of `columns`, its values in all rows; public.
+
+        """
         if len(self.tags) == 1 and self.tags[0] in _SIZES:
             # All bindings start alike: one integer, UUID or date of the same size.
             tag = self.tags[0]
             head = bytes((1, tag)) + pack_u32(_SIZES[tag])
-            return [head + encode_key_part(tag, _typed(tag, key)) for (key,) in keys]
-        return [self.encode(key) for key in keys]
+            return [head + encode_key_part(tag, _typed(tag, value)) for value in values[0]]
+        return [self.encode(key) for key in zip(*values, strict=True)]
 
     def expression(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bytes]:
         """Build the SQL that gives the same bytes.

@@ -64,4 +64,4 @@ def _encode(row_key: RowKey, values: Sequence[Mapping[str, Any]]) -> list[bytes]
             f"{names_of(row_key.columns)} must be given in each parameter set, and not be NULL: "
             "encrypted values are bound to the key"
         )
-    return row_key.encode_all(list(zip(*parts, strict=True)))
+    return row_key.encode_all(parts)
