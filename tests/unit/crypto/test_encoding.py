@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from vaultdb.crypto import encoding
 from vaultdb.crypto.encoding import canon
 
 
@@ -24,9 +21,3 @@ def test_more_parts_than_the_count_can_say_are_refused():
     assert canon(*[b""] * 255)[0] == 255
     with pytest.raises(ValueError, match="255"):
         canon(*[b""] * 256)
-
-
-def test_the_example_of_the_docstring_is_true():
-    outcome = doctest.testmod(encoding)
-    assert outcome.attempted == 1
-    assert outcome.failed == 0
