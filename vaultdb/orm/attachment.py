@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint, event
+from sqlalchemy import Column, Index, MetaData, Table, TypeDecorator, UniqueConstraint, event
 from sqlalchemy.schema import PrimaryKeyConstraint
 
 from vaultdb.errors import ConfigurationError
@@ -30,7 +30,10 @@ def _logical_name(column: Column[Any]) -> str | None:
 @event.listens_for(Column, "after_parent_attach")
 def _name_type(column: Column[Any], table: Any) -> None:
     """Give the column its own type, which knows its logical name."""
-    if not isinstance(column.type, Encrypted) or not isinstance(table, Table):
+    if not isinstance(table, Table):
+        return
+    _refuse_wrapped(column)
+    if not isinstance(column.type, Encrypted):
         return
     _refuse_contradictions(column)
     column.type = column.type.named(default_logical_name(table, column))
@@ -76,6 +79,20 @@ def _refuse_same_name(column: Column[Any], table: Table) -> None:
                 f"{column} and {other} have one logical name, {name}, so that their values could "
                 "be exchanged unnoticed; declare another logical_name="
             )
+
+
+def _refuse_wrapped(column: Column[Any]) -> None:
+    """Refuse Encrypted within another type, which hides it: sorting would take ciphertext."""
+    type_: Any = column.type
+    inner = [getattr(type_, "item_type", None), *getattr(type_, "_variant_mapping", {}).values()]
+    if isinstance(type_, TypeDecorator):
+        inner.append(type_.impl_instance)
+    if any(isinstance(each, Encrypted) for each in inner):
+        raise ConfigurationError(
+            f"{column} has Encrypted within {type(type_).__name__}: declare the column as "
+            "Encrypted(...) itself; a list is Encrypted(list), other values are converted in "
+            "Python"
+        )
 
 
 def _refuse_contradictions(column: Column[Any]) -> None:

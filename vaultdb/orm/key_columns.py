@@ -38,7 +38,15 @@ def key_tag(column: Column[Any]) -> KeyTag:
 
     """
     _refuse_changing(column)
-    type_ = _stored_type(column)
+    variants = getattr(column.type, "_variant_mapping", {}).values()
+    tags = [_tag_of(column, type_) for type_ in (column.type, *variants)]
+    if len(set(tags)) > 1:
+        raise _refusal(column, f"has the type {column.type!r}, which differs between dialects")
+    return tags[0]
+
+
+def _tag_of(column: Column[Any], declared: TypeEngine[Any]) -> KeyTag:
+    type_ = _stored_type(column, declared)
     if isinstance(type_, Integer):
         return KeyTag.INTEGER
     if isinstance(type_, Uuid):
@@ -53,8 +61,7 @@ def key_tag(column: Column[Any]) -> KeyTag:
     raise _refusal(column, f"has the type {type_!r}, whose bytes differ between Python and server")
 
 
-def _stored_type(column: Column[Any]) -> TypeEngine[Any]:
-    type_: TypeEngine[Any] = column.type
+def _stored_type(column: Column[Any], type_: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(type_, TypeDecorator) and keeps_values(type_):
         type_ = type_.impl_instance
     if isinstance(type_, TypeDecorator):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 from sqlalchemy import (
+    ARRAY,
     Column,
     Computed,
     ForeignKey,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     func,
 )
@@ -366,3 +368,19 @@ def test_identity_always_is_refused_with_the_remedy(base):
     with pytest.raises(ConfigurationError, match=r"Identity\(\) without always=True"):
         configure_mappers()
     base.registry.dispose()
+
+
+class Wrapper(TypeDecorator):
+    impl = Encrypted
+    cache_ok = True
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [Wrapper(str), ARRAY(Encrypted(str)), Text().with_variant(Encrypted(str), "postgresql")],
+    ids=["TypeDecorator", "ARRAY", "variant"],
+)
+def test_a_type_that_hides_an_encrypted_one_is_refused(type_):
+    """ORDER BY, DISTINCT and comparisons would take ciphertext without a word."""
+    with pytest.raises(ConfigurationError, match=r"t\.x has Encrypted within .* itself"):
+        Table("t", MetaData(), Column("id", Integer, primary_key=True), Column("x", type_))

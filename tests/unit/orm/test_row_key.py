@@ -116,6 +116,8 @@ def test_binding_to_the_column_needs_no_key():
         ([key(Shouting())], "changes values on their way"),
         ([key(Uuid(native_uuid=False))], "UUID stored as text"),
         ([key(String(collation="ignore_case"))], "ignore_case"),
+        ([key(String().with_variant(CITEXT(), "postgresql"))], "CITEXT"),
+        ([key(Integer().with_variant(Uuid(), "postgresql"))], "differs between dialects"),
         ([key(Integer(), Identity(always=True))], r"Identity\(\) without always=True"),
         ([key(Integer(), Computed("1"))], "computed"),
         ([key(Integer(), ForeignKey("o.id", onupdate="CASCADE"))], "leave onupdate= out"),
@@ -127,6 +129,12 @@ def test_binding_to_the_column_needs_no_key():
 def test_a_key_that_cannot_be_relied_on_is_refused_with_the_remedy(columns, words):
     with pytest.raises(ConfigurationError, match=words):
         row_key_of(table(*columns))
+
+
+def test_a_variant_of_the_same_kind_changes_nothing():
+    """The way to number rows on SQLite, whose only rowid type is INTEGER."""
+    declared = table(key(BigInteger().with_variant(Integer(), "sqlite")))
+    assert row_key_of(declared).encode([1]) == row_key_of(table(key(Integer()))).encode([1])
 
 
 @pytest.mark.parametrize("type_", [CHAR(5), Numeric(), Shouting()], ids=repr)
