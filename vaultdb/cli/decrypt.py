@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from vaultdb.cli.models import load_metadata
 from vaultdb.cli.opening import open_keyring
 from vaultdb.cli.options import Json, options_of
-from vaultdb.cli.report import print_json
+from vaultdb.cli.report import one_line, print_json, shown_on_terminal
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.errors import ConfigurationError
@@ -43,7 +43,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
     cell = Cell(table, column, _key(key))
     owner = settings.tenant if tenant is None else tenant
     metadata = load_metadata(model) if model else None
-    user = getpass.getuser()
+    user = _user()
     engine = new_engine(settings.database)
     failures = plain_failures("read the value", unavailable=ConfigurationError)
     with (
@@ -53,11 +53,30 @@ def command(  # noqa: PLR0917  # typer passes them by name
         engine.connect() as connection,
     ):
         value = decrypt_cell(connection, keyring, cell, tenant=owner, metadata=metadata)
-    print(f"{cell}, read by {user}: {reason}", file=sys.stderr)
+    print(one_line(f"{cell}, read by {user}: {reason}"), file=sys.stderr)
     if as_json:
         print_json({"table": table, "column": column, "key": cell.key, "value": value})
     else:
-        print("NULL" if value is None else value)
+        _print(value)
+
+
+def _print(value: Any) -> None:
+    """Print the value; for a terminal without what would steer it: users wrote the value."""
+    text = "NULL" if value is None else str(value)
+    print(shown_on_terminal(text) if sys.stdout.isatty() else text)
+
+
+def _user() -> str:
+    """Return the account that runs this; `getpass.getuser` would believe LOGNAME."""
+    if os.name != "posix":
+        return os.getlogin()
+    import pwd
+
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container runs it under a number only
+        return f"uid {number}"
 
 
 def _key(texts: list[str]) -> dict[str, str]:

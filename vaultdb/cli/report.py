@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -67,6 +68,19 @@ def show_warning(  # noqa: PLR0917  # the signature of warnings.showwarning
 def one_line(text: str) -> str:
     """Return the text without line breaks."""
     return " ".join(text.split())
+
+
+def shown_on_terminal(text: str) -> str:
+    """Return the text with control characters written out, such as the start of an escape sequence.
+
+    Line breaks and tabs stay. Characters that turn the direction of writing are written out too.
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf"}
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def print_json(value: Any) -> None:
