@@ -239,7 +239,7 @@ def test_a_bad_tag(engine, database, caplog):
 
 def test_an_unknown_key(engine, database, caplog):
     write(engine)
-    tampered(database, 5)  # inside the key id, DESIGN section 3
+    tampered(database, 5)  # inside the key id, see docs/explanation/format.md
     with no_leak(caplog, BODY, SSN) as error:
         read(engine)
     assert isinstance(error(), VaultDBError)

@@ -46,7 +46,7 @@ def test_an_added_object_comes_back_equal_and_the_table_holds_envelopes(session)
     )
     for column in ("name", "ssn", "born", "notes", "blood", "balance", "letter"):
         (raw,) = stored(session, column)
-        assert bytes(raw)[0] == 0xF6  # the magic byte of DESIGN section 3
+        assert bytes(raw)[0] == 0xF6  # the magic byte of docs/explanation/format.md
         assert b"Ada" not in bytes(raw)
 
 

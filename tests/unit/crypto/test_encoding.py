@@ -6,7 +6,7 @@ from vaultdb.crypto.encoding import canon
 
 
 def test_a_list_is_its_count_and_each_part_after_its_length():
-    # By hand from DESIGN section 3: u8 count, then u32be length and part.
+    # By hand from docs/explanation/format.md: u8 count, then u32be length and part.
     assert canon(b"ab", b"").hex() == "02" + "00000002" + "6162" + "00000000"
     assert canon() == b"\0"
 

@@ -90,7 +90,7 @@ def test_many_values_are_framed_as_one_by_one(pad):
 
 
 def test_default_padding_hides_short_secrets():
-    # DESIGN section 3: Enum and Decimal to 32, str and JSON to multiples of 16.
+    # docs/explanation/format.md, Payloads: Enum and Decimal to 32, str and JSON to multiples of 16.
     pads = {t.__name__: codec_for(t).default_pad for t in (str, dict, list, bytes, int, bool)}
     assert pads == {"str": 16, "dict": 16, "list": 16, "bytes": None, "int": None, "bool": None}
     framed = FramedCodec(codec_for(str), 16)

@@ -88,7 +88,7 @@ def test_index_values_differ_by_tenant_and_domain() -> None:
 
 
 def test_the_wrapping_context_is_what_the_format_says() -> None:
-    """canon(realm, tenant, label, keyset, purpose, u32 version), written out by hand (DESIGN 4)."""
+    """canon(realm, tenant, label, keyset, purpose, u32 version), written out by hand."""
 
     def part(data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + data
