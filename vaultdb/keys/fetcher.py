@@ -91,14 +91,21 @@ class Fetcher:
         for flight in theirs:
             flight.join()
 
-    def look_up(self, key_ids: Iterable[bytes]) -> None:
-        """Read the scopes of these key ids, and remember the ids that cannot be used."""
+    def look_up(self, key_ids: Iterable[bytes], scope: KeyScope | None = None) -> Collection[bytes]:
+        """Read the scopes of these key ids, and remember the ids that cannot be used.
+
+        Returns:
+            Those of other scopes than `scope`, if that is given: nothing of theirs was unwrapped.
+
+        """
+        foreign: Collection[bytes] = ()
         with self._ids.claim(key_ids) as (mine, theirs):
             missing = [key_id for key_id in mine if self._cache.is_new(key_id, self._clock())]
             if missing:
-                self._find(missing)
+                foreign = self._find(missing, scope)
         for flight in theirs:
             flight.join()
+        return foreign
 
     def _is_due(self, scope: KeyScope, since: int | None, *, create: bool) -> bool:
         ring = self._cache.rings.get(scope)
@@ -133,10 +140,11 @@ class Fetcher:
                     self._cache.refuse([key_id], fault, until)
         return rings
 
-    def _find(self, key_ids: Collection[bytes]) -> None:
+    def _find(self, key_ids: Collection[bytes], scope: KeyScope | None) -> Collection[bytes]:
         since = self.now
-        rows = self._reader.rows_of_ids(key_ids)
-        unknown = set(key_ids).difference(row.key_id for row in rows)
+        found = self._reader.rows_of_ids(key_ids)
+        unknown = set(key_ids).difference(row.key_id for row in found)
+        rows = [row for row in found if scope is None or row.scope == scope]
         destroyed = [row.key_id for row in rows if row.state is KeyState.DESTROYED]
         until = self._clock() + UNKNOWN_TTL
         with self._lock:
@@ -144,6 +152,8 @@ class Fetcher:
             self._cache.refuse(destroyed, Fault(KeyDenied, "the data key is destroyed"), until)
         scopes = {row.scope for row in rows if row.state is not KeyState.DESTROYED}
         self.fetch(scopes, since=since)
+        # Not remembered as unusable: for their own tenants they are not.
+        return {row.key_id for row in found}.difference(row.key_id for row in rows)
 
     def _floor(self, scope: KeyScope, has_rows: bool) -> int:
         highest = self._cache.highest(scope)

@@ -7,7 +7,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from vaultdb.after_fork import reset_in_children
-from vaultdb.errors import KeyDenied, KeyMissing, KeyRollback, KeyUnavailable
+from vaultdb.crypto.reason import Reason
+from vaultdb.errors import (
+    DecryptionError,
+    KeyDenied,
+    KeyMissing,
+    KeyRollback,
+    KeyUnavailable,
+)
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.keys.counters import Counters
 from vaultdb.keys.data_key import DataKey
@@ -86,14 +93,16 @@ class Keyring:
         self._refresher = Refresher(self._refresh)
         reset_in_children(self)
 
-    def get(self, key_id: bytes) -> DataKey:
+    def get(self, key_id: bytes, scope: KeyScope | None = None) -> DataKey:
         """Return the DEK that an envelope names; a dict lookup and a look at the clock when warm.
 
         Args:
             key_id: 16 bytes of an envelope's header.
+            scope: whose it must be to be fetched: a stored value that names the key of another
+                tenant must not have it unwrapped. One that is cached is returned all the same.
 
         Raises:
-            DecryptionError: the key table holds no such key.
+            DecryptionError: the key table holds no such key, or not in the scope.
             KeyDenied: disabled, destroyed, or refused by the provider.
             KeyUnavailable: not cached, and the store or the provider cannot be reached.
 
@@ -105,7 +114,7 @@ class Keyring:
             if now < ring.fresh_until:
                 ring.used_at = now
                 return cached.key
-        return self._get_slowly(key_id)
+        return self._get_slowly(key_id, scope)
 
     def active(self, tenant: str, keyset: str) -> DataKey:
         """Return the DEK that new values are encrypted with: the highest version.
@@ -150,8 +159,17 @@ class Keyring:
             for scope in cold:
                 self._raise_outage(scope)
 
-    def load_ids(self, key_ids: Iterable[bytes]) -> None:
+    def load_ids(
+        self, key_ids: Iterable[bytes], scope: KeyScope | None = None
+    ) -> Collection[bytes]:
         """Have these key ids cached, or remembered as unusable: two queries for all of them.
+
+        Args:
+            key_ids: of envelopes.
+            scope: the only one to load keys of, when given.
+
+        Returns:
+            The ids of keys of other scopes, which were left alone.
 
         Raises:
             KeyUnavailable: the store cannot be reached.
@@ -159,9 +177,10 @@ class Keyring:
         """
         now = self._clock()
         missing = [key_id for key_id in dict.fromkeys(key_ids) if self._cache.is_new(key_id, now)]
-        if missing:
-            self._refuse_when_closed()
-            self._fetcher.look_up(missing)
+        if not missing:
+            return ()
+        self._refuse_when_closed()
+        return self._fetcher.look_up(missing, scope)
 
     def flush(self) -> None:
         """Forget every DEK now, so that a revocation takes effect at once."""
@@ -182,16 +201,19 @@ class Keyring:
         name, count = self._provider.name, len(self._by_id)
         return f"<Keyring realm={self.realm} provider={name} keys={count}>"
 
-    def _get_slowly(self, key_id: bytes) -> DataKey:
+    def _get_slowly(self, key_id: bytes, scope: KeyScope | None) -> DataKey:
         now = self._clock()
         cached = self._by_id.get(key_id)
         if cached is not None and now < cached.usable_until:
             self._touch(cached.ring, now)
             return cached.key
         self.counters.misses += 1
+        foreign: set[bytes] = set()
         for _ in range(TRIES):
             if self._cache.is_new(key_id, self._clock()):
-                call_in_thread(lambda: self.load_ids([key_id]))
+                call_in_thread(lambda: foreign.update(self.load_ids([key_id], scope)))
+            if foreign:
+                raise DecryptionError(Reason.SCOPE)
             key = self._cache.found(key_id, now)
             if key is not None:
                 return key

@@ -108,7 +108,7 @@ def key_to_read_with(key_id: bytes, keyset: str, runtime: Runtime) -> DataKey:
         KeyringError: it cannot be had.
 
     """
-    key = runtime.keyring.get(key_id)
+    key = runtime.keyring.get(key_id, KeyScope(runtime.tenant_now(), keyset, Purpose.DATA))
     check_scope(key, keyset, runtime)
     return key
 

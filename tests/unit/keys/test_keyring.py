@@ -159,6 +159,22 @@ def test_unknown_key_ids_of_a_batch_are_looked_up_together(world: World) -> None
     assert world.store.queries == 2
 
 
+def test_a_key_of_another_tenant_is_not_unwrapped_because_a_stored_value_names_it(
+    world: World,
+) -> None:
+    foreign = world.create("globex")
+    mine = KeyScope("acme", "default", Purpose.DATA)
+    keyring = world.keyring()
+    for _ in range(2):
+        with pytest.raises(DecryptionError) as caught:
+            keyring.get(foreign.key_id, mine)
+        assert caught.value.reason == "wrong scope"
+    assert world.provider.batches == []
+    assert keyring.get(foreign.key_id, foreign.scope).version == 1, "its own tenant is not refused"
+    world.create("acme")
+    assert keyring.get(world.create("acme").key_id, mine).version == 2
+
+
 def test_a_key_that_another_process_created_is_found_by_its_id(world: World) -> None:
     world.create("acme")
     keyring = world.keyring()
