@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vaultdb.cli.asking import confirm
 from vaultdb.cli.options import Json, Yes
 from vaultdb.cli.report import FAILURE, print_json
 from vaultdb.dev.stack import DevStack, ServerStatus
@@ -45,15 +47,17 @@ def up(state: State = None) -> None:
         stack.up()
     print(f"openbao and postgresql are ready ({time.monotonic() - started:.1f} s)")
     print(f"settings: {stack.folder.settings}")
-    print('use them: eval "$(vaultdb dev env)"')
+    print(f'use them: eval "$(vaultdb dev env{_option(state)})"')
 
 
 @app.command()
 def down(state: State = None) -> None:
     """Stop both servers; their data stays."""
     stack = _stack(state)
-    stack.down()
-    print(f"stopped, the data stays in {stack.folder.root}")
+    if stack.down():
+        print(f"stopped, the data stays in {stack.folder.root}")
+    else:
+        print(f"no dev stack in {stack.folder.root}: nothing to stop")
 
 
 @app.command()
@@ -82,10 +86,18 @@ def env(state: State = None) -> None:
 def reset(state: State = None, yes: Yes = False) -> None:
     """Stop both servers and delete everything they hold, keys included."""
     stack = _stack(state)
+    if not stack.exists():
+        print(f"no dev stack in {stack.folder.root}: nothing to delete")
+        return
     if not yes:
-        typer.confirm(f"delete every key and every row in {stack.folder.root}?", abort=True)
+        confirm(f"delete every key and every row in {stack.folder.root}?")
     stack.reset()
     print(f"deleted the dev stack in {stack.folder.root}")
+
+
+def _option(state: Path | None) -> str:
+    """Return `--state` as it must be given again; nothing when it was not given."""
+    return f" --state {shlex.quote(str(state.expanduser().absolute()))}" if state else ""
 
 
 def _table(found: list[ServerStatus]) -> Table:

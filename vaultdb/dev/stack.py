@@ -58,6 +58,7 @@ class DevStack:
     def up(self) -> DevState:
         """Start what does not run, set up what is missing, and return when both are ready."""
         with self.folder.locked():
+            self.folder.read_or_create()
             self.folder.prepare()
             for _ in range(PORT_ATTEMPTS):
                 state = self._with_free_ports(self.folder.read_or_create())
@@ -70,16 +71,24 @@ class DevStack:
                 return self._provision(state)
             raise DevStackError("other programs keep taking the ports: try again")
 
-    def down(self) -> None:
-        """Stop both servers; their data stays."""
-        if not self.folder.root.exists():
-            return
+    def exists(self) -> bool:
+        """Return whether an `up` has begun a stack in the folder."""
+        return self.folder.read() is not None
+
+    def down(self) -> bool:
+        """Stop both servers; their data stays. False when there is no stack."""
+        if not self.exists():
+            return False
         with self.folder.locked():
             self._stop()
+        return True
 
     def reset(self) -> None:
-        """Stop both servers and delete everything they hold, keys included."""
-        if not self.folder.root.exists():
+        """Stop both servers and delete everything they hold, keys included.
+
+        In a folder that holds no stack nothing is deleted.
+        """
+        if not self.exists():
             return
         with self.folder.locked():
             self._stop()

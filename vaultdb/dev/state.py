@@ -105,7 +105,7 @@ class StateFolder:
         """Return what the stack remembers; None when there is no stack."""
         try:
             return DevState(**json.loads((self.root / "state.json").read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError):
             raise DevStackError(
@@ -114,9 +114,23 @@ class StateFolder:
             ) from None
 
     def read_or_create(self) -> DevState:
-        """Return what the stack remembers, or begin a new one."""
+        """Return what the stack remembers, or begin a new one.
+
+        Writing it makes the folder the stack's own: from then on `delete` may empty it. So it is
+        the first thing that is written, and only where nothing of the user's would be overwritten.
+
+        Raises:
+            DevStackError: the folder holds files of somebody else under the names of ours.
+
+        """
         if (found := self.read()) is not None:
             return found
+        if taken := [name for name in CONTENT if os.path.lexists(self.root / name)]:
+            (self.root / "lock").unlink(missing_ok=True)
+            raise DevStackError(
+                f"{self.root} is no dev stack and has a {taken[0]} of its own: "
+                "choose another folder with --state"
+            )
         state = DevState(str(uuid4()), *free_ports(3))
         self.write(state)
         return state

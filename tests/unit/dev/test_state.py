@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from vaultdb.dev.files import write_atomically
+from vaultdb.dev.stack import DevStack
 from vaultdb.dev.state import StateFolder, default_folder
+from vaultdb.errors import DevStackError
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,31 @@ def test_a_stack_keeps_itself_out_of_version_control(tmp_path: Path):
     folder = StateFolder(tmp_path / "state")
     folder.prepare()
     assert (folder.root / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize("name", [".gitignore", "vaultdb.toml", "secrets"])
+def test_a_folder_with_files_of_the_users_is_not_taken(tmp_path: Path, name: str):
+    (tmp_path / name).mkdir()
+    stack = DevStack(tmp_path)
+    with pytest.raises(DevStackError, match=f"has a {re.escape(name)} of its own: choose another"):
+        stack.up()
+    stack.reset()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_without_a_stack_is_left_alone_by_down_and_reset(tmp_path: Path):
+    file = tmp_path / "vaultdb.toml"
+    file.touch()
+    stack = DevStack(tmp_path)
+    assert not stack.down()
+    stack.reset()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_no_stack(tmp_path: Path):
+    file = tmp_path / "file"
+    file.touch()
+    assert DevStack(file).status() == []
 
 
 def test_a_secret_is_made_once(tmp_path: Path):
