@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vaultdb.cli.asking import ask
 from vaultdb.cli.models import load_metadata
 from vaultdb.cli.opening import open_keyring
 from vaultdb.cli.options import Json, options_of
@@ -21,12 +22,15 @@ from vaultdb.jobs.decrypt import Cell, decrypt_cell
 
 def command(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
-    table: Annotated[str, typer.Argument(help="Table, with its schema when it has one.")],
-    column: Annotated[str, typer.Argument(help="Encrypted column.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="Table, with its schema when it has one.")
+    ],
+    column: Annotated[str, typer.Argument(metavar="COLUMN", help="Encrypted column.")],
     key: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Primary key.")],
     reason: Annotated[
-        str, typer.Option("--reason", prompt="reason", help="Why, such as a ticket's number.")
-    ],
+        str | None,
+        typer.Option("--reason", help="Why, such as a ticket's number; default: ask."),
+    ] = None,
     tenant: Annotated[
         str | None, typer.Option("--tenant", help="Tenant; default: the one of the settings.")
     ] = None,
@@ -37,6 +41,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
     as_json: Json = False,
 ) -> None:
     """Print one encrypted value in the clear, with the application's login and keys."""
+    reason = ask("reason", option="--reason") if reason is None else reason
     if not reason.strip():
         raise ConfigurationError("give a reason, such as the number of a ticket: --reason")
     settings = options_of(context).settings()

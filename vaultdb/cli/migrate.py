@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.cli.asking import confirm
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json
 from vaultdb.db import migrations
@@ -73,7 +74,7 @@ def down(
     if keys:
         print(f"this destroys {plural(keys, 'data key')} and every value encrypted under them")
     if not yes:
-        typer.confirm("go on?", abort=True)
+        confirm("go on?")
     with plain_failures("migrate", unavailable=ConfigurationError):
         done = migrations.downgrade(
             engine, realm=settings.realm, revision=revision, destroy_keys=destroy_keys

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.cli.asking import confirm
 from vaultdb.cli.opening import key_store, key_table, open_provider
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.progress import progress_bar
@@ -52,7 +53,7 @@ def command(
                 print_json(asdict(agreed))
             return
         if not yes:
-            typer.confirm("go on?", abort=True, err=True)
+            confirm("go on?")
         started = time.monotonic()
         with progress_bar("rewrapping", agreed.rewraps, hidden=as_json) as progress:
             done = rewrap.run(agreed, provider, table, progress=progress)
