@@ -5,9 +5,8 @@ from __future__ import annotations
 from vaultdb.orm import attachment, bound_value_sql, ddl, index_match, mapping
 from vaultdb.orm.autogenerate import render_item
 from vaultdb.orm.columns import encrypted
-from vaultdb.orm.index_value import IndexValue
 from vaultdb.orm.indexes import Equality
-from vaultdb.orm.storage import Envelope
+from vaultdb.orm.stored_types import Envelope, IndexValue
 from vaultdb.orm.text_columns import columns
 from vaultdb.orm.types import DEFAULT_PAD, Encrypted
 

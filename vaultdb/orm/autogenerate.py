@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from vaultdb.orm.index_value import IndexValue
-from vaultdb.orm.storage import Envelope
+from vaultdb.orm.stored_types import Envelope, IndexValue
 from vaultdb.orm.types import Encrypted
 
 

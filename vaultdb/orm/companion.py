@@ -10,8 +10,8 @@ from sqlalchemy import Column, Table
 from vaultdb.crypto.blind_index import EQUALITY, index_message
 from vaultdb.crypto.normalise import normaliser
 from vaultdb.errors import ConfigurationError, ValueRefused
-from vaultdb.orm.index_value import IndexValue
 from vaultdb.orm.indexes import INDEX_SUFFIX
+from vaultdb.orm.stored_types import IndexValue
 
 if TYPE_CHECKING:
     from vaultdb.keys.data_key import DataKey

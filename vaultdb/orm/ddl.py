@@ -9,8 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import TypeCompiler
 
 from vaultdb.errors import SchemaError
-from vaultdb.orm.index_value import IndexValue
-from vaultdb.orm.storage import Envelope
+from vaultdb.orm.stored_types import Envelope, IndexValue
 from vaultdb.orm.types import Encrypted
 
 STORED_TYPES = (Encrypted, Envelope)

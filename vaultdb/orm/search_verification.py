@@ -16,8 +16,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import companion_of, is_companion
-from vaultdb.orm.index_value import IndexValue
 from vaultdb.orm.row_key import row_key_of
+from vaultdb.orm.stored_types import IndexValue
 from vaultdb.orm.supply import NotSuppliedError, supplied_beside
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Dialect
 
-__all__ = ["DEFAULT_PAD", "Encrypted"]
+__all__ = ["DEFAULT_PAD", "Encrypted", "is_encrypted"]
 
 T = TypeVar("T")
 
@@ -240,6 +240,11 @@ class Encrypted(UserDefinedType[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._python_type, self.options, self.logical_name)
+
+
+def is_encrypted(element: Any) -> bool:
+    """Tell whether an element of a statement has an encrypted type: columns and all others."""
+    return isinstance(getattr(element, "type", None), Encrypted)
 
 
 _UNCHANGED = Options(None, "row", None, "default", None, DEFAULT_PAD, None)

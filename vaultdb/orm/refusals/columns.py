@@ -10,18 +10,13 @@ from vaultdb.errors import StatementRefused
 from vaultdb.orm.refusals.positions import Position
 from vaultdb.orm.types import Encrypted
 
-__all__ = ["encrypted_type", "is_column", "is_encrypted", "refusal"]
+__all__ = ["encrypted_type", "is_column", "refusal"]
 
 
 def encrypted_type(element: Any) -> Encrypted[Any] | None:
     """Return the encrypted type of an expression, or None."""
     type_ = getattr(element, "type", None)
     return type_ if isinstance(type_, Encrypted) else None
-
-
-def is_encrypted(element: Any) -> bool:
-    """Return whether an expression has an encrypted type, columns and all others."""
-    return isinstance(getattr(element, "type", None), Encrypted)
 
 
 def is_column(element: Any) -> TypeGuard[ColumnClause[Any]]:

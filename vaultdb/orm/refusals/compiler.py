@@ -21,7 +21,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vaultdb.orm.refusals import positions as at
-from vaultdb.orm.refusals.columns import is_column, is_encrypted, refusal
+from vaultdb.orm.refusals.columns import is_column, refusal
 from vaultdb.orm.refusals.rows import (
     check_distinct,
     check_set_operation,
@@ -32,6 +32,7 @@ from vaultdb.orm.refusals.rows import (
 from vaultdb.orm.refusals.text_order import check_text_order
 from vaultdb.orm.refusals.writes import check_write
 from vaultdb.orm.supply import bare, is_null_constant
+from vaultdb.orm.types import is_encrypted
 
 __all__ = ["RefusingCompiler", "refusing"]
 

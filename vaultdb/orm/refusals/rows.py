@@ -12,9 +12,10 @@ from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.refusals import positions as at
-from vaultdb.orm.refusals.columns import encrypted_type, is_encrypted, refusal
+from vaultdb.orm.refusals.columns import encrypted_type, refusal
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.orm.supply import NotSuppliedError, bare, is_null_constant, supplied_beside
+from vaultdb.orm.types import is_encrypted
 
 __all__ = [
     "check_distinct",

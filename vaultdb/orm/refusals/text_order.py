@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, TextClause
 
-from vaultdb.orm.refusals.columns import is_encrypted, refusal
+from vaultdb.orm.refusals.columns import refusal
 from vaultdb.orm.refusals.positions import Position
+from vaultdb.orm.types import is_encrypted
 
 __all__ = ["check_text_order"]
 

@@ -18,7 +18,8 @@ from sqlalchemy.sql.elements import ClauseElement
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import is_companion
 from vaultdb.orm.refusals import positions as at
-from vaultdb.orm.refusals.columns import is_encrypted, refusal
+from vaultdb.orm.refusals.columns import refusal
+from vaultdb.orm.types import is_encrypted
 from vaultdb.orm.writing import dml
 
 __all__ = ["check_write"]

@@ -15,10 +15,11 @@ from sqlalchemy.sql.dml import Insert, Update
 from sqlalchemy.sql.lambdas import LambdaElement
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.types import is_encrypted
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.insert import encrypt_insert
 from vaultdb.orm.writing.rowcount import check_rowcount
-from vaultdb.orm.writing.table import EncryptedTable, encrypted_table, is_encrypted
+from vaultdb.orm.writing.table import EncryptedTable, encrypted_table
 from vaultdb.orm.writing.update import encrypt_update
 from vaultdb.orm.writing.write import Write
 

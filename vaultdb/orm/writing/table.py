@@ -12,7 +12,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.keys.wrapped_key import Purpose
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.row_key import row_key_of
-from vaultdb.orm.types import Encrypted
+from vaultdb.orm.types import Encrypted, is_encrypted
 from vaultdb.orm.writing.defaults import is_python_side, takes_context
 
 if TYPE_CHECKING:
@@ -96,11 +96,6 @@ def encrypted_table(table: Any) -> EncryptedTable | None:
     found = _look_at(table)
     table.info[_INFO_KEY] = _Known(table, len(table.c), found)
     return found
-
-
-def is_encrypted(column: Any) -> bool:
-    """Return whether an element's type is encrypted."""
-    return isinstance(getattr(column, "type", None), Encrypted)
 
 
 def _look_at(table: Table) -> EncryptedTable | None:
