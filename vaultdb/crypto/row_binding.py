@@ -50,6 +50,10 @@ class KeyTag(IntEnum):
     DATE = 5
 
 
+FIXED_SIZES: Final[Mapping[KeyTag, int]] = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
+"""Bytes of the values that all have one size, by tag."""
+
+
 def encode_key_part(tag: KeyTag, value: object) -> bytes:
     """Encode one key column's value.
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, LargeBinary, func, literal_column
 from sqlalchemy.types import TypeEngine
 
 from vaultdb.crypto.encoding import pack_u32
-from vaultdb.crypto.row_binding import KeyTag
+from vaultdb.crypto.row_binding import FIXED_SIZES, KeyTag
 
 BYTES: TypeEngine[bytes] = LargeBinary()
 
@@ -20,9 +20,6 @@ _CONCATENATED_WITH = "OPERATOR(pg_catalog.||)"
 
 _COUNT_SIZE = 1
 _PART_HEAD_SIZE = 5  # tag and size
-
-_FIXED_SIZES = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
-"""Bytes of a key column's value; the others have the size in front computed by the server."""
 
 
 def row_expression(parts: Sequence[tuple[KeyTag, ColumnElement[Any]]]) -> ColumnElement[bytes]:
@@ -39,9 +36,9 @@ def sized_row_expression(
     parts: Sequence[tuple[KeyTag, ColumnElement[Any]]],
 ) -> ColumnElement[bytes] | None:
     """Build the SQL of a row binding with its size (u32be) in front, if its size is a constant."""
-    if not all(tag in _FIXED_SIZES for tag, _ in parts):
+    if not all(tag in FIXED_SIZES for tag, _ in parts):
         return None
-    size = _COUNT_SIZE + sum(_PART_HEAD_SIZE + _FIXED_SIZES[tag] for tag, _ in parts)
+    size = _COUNT_SIZE + sum(_PART_HEAD_SIZE + FIXED_SIZES[tag] for tag, _ in parts)
     return concatenation([pack_u32(size), *_pieces(parts)])
 
 
@@ -80,8 +77,8 @@ def size_of(expression: ColumnElement[bytes]) -> ColumnElement[bytes]:
 
 def _part(tag: KeyTag, column: ColumnElement[Any]) -> list[bytes | ColumnElement[bytes]]:
     value = _value(tag, column)
-    if tag in _FIXED_SIZES:
-        return [bytes((tag,)) + pack_u32(_FIXED_SIZES[tag]), value]
+    if tag in FIXED_SIZES:
+        return [bytes((tag,)) + pack_u32(FIXED_SIZES[tag]), value]
     return [bytes((tag,)), size_of(value), value]
 
 

@@ -11,14 +11,11 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Column, ColumnElement, Table
 
 from vaultdb.crypto.encoding import pack_u32
-from vaultdb.crypto.row_binding import KeyTag, encode_key_part, row_binding
+from vaultdb.crypto.row_binding import FIXED_SIZES, KeyTag, encode_key_part, row_binding
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.options import Bind
 from vaultdb.orm.row_expression import row_expression, sized_row_expression
-
-_SIZES = {KeyTag.INTEGER: 8, KeyTag.UUID: 16, KeyTag.DATE: 4}
-"""Bytes of the key parts that all have one size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +55,10 @@ class RowKey:
             values: for each of `columns`, its values in all rows; public.
 
         """
-        if len(self.tags) == 1 and self.tags[0] in _SIZES:
+        if len(self.tags) == 1 and self.tags[0] in FIXED_SIZES:
             # All bindings start alike: one integer, UUID or date of the same size.
             tag = self.tags[0]
-            head = bytes((1, tag)) + pack_u32(_SIZES[tag])
+            head = bytes((1, tag)) + pack_u32(FIXED_SIZES[tag])
             return [head + encode_key_part(tag, _typed(tag, value)) for value in values[0]]
         return [self.encode(key) for key in zip(*values, strict=True)]
 
