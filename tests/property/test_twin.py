@@ -71,7 +71,7 @@ twins = (
 
 
 def columns(t: Table) -> list[Column[Any]]:
-    """Return the columns that both have; the search index beside a column is vaultdb's own."""
+    """Return the columns that both have; the blind index beside a column is vaultdb's own."""
     return [t.c[name] for name in ("id", "ward", "name", "note", "number", "flag")]
 
 

@@ -153,16 +153,19 @@ class Server(Protocol):
 
     def process(self) -> ProcessIdentity | None:
         """Return who runs, None when nobody does."""
+        ...
 
     def ready(self) -> bool:
         """Whether an authenticated call works."""
-        raise NotImplementedError
+        ...
 
     def start(self) -> None:
         """Start it unless it runs, and wait until it is ready."""
+        ...
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
+        ...
 
 
 def stop_if_stuck(server: Server) -> None:

@@ -1,3 +1,3 @@
-"""Long-running work on keys and rows: rewrap."""
+"""What commands do: rotate and rewrap, verify, create keys, decrypt one value, doctor."""
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def companion_value(column: Column[Any], value: object, keys: Sequence[DataKey])
     Args:
         column: the encrypted column.
         value: the plaintext, secret; None for NULL.
-        keys: the index DEKs of the tenant and key set, newest first.
+        keys: the index DEKs of the tenant and keyset, newest first.
 
     Returns:
         26 bytes, public; None for NULL.

@@ -108,7 +108,7 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         if not _are_joinable(self._type, theirs):
             self._refuse(
                 f"with {theirs.logical_name}, which is not in its index domain",
-                'declare both with index=Equality(domain="...") and the same type, key set and '
+                'declare both with index=Equality(domain="...") and the same type, keyset and '
                 "normaliser",
             )
         result: ColumnElement[bool] = op(self._companion(self.expr), self._companion(other))

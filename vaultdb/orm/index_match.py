@@ -71,5 +71,5 @@ def _elsewhere(element: IndexMatch, compiler: SQLCompiler, **kw: Any) -> str:
     if compiler.dialect.name == "default":  # for str(), and where SQLAlchemy looks at a statement
         return str(_postgresql(element, compiler, **kw))
     raise StatementRefused(
-        f"search indexes work on PostgreSQL, and on SQLite in tests, not on {compiler.dialect.name}"
+        f"blind indexes work on PostgreSQL, and on SQLite in tests, not on {compiler.dialect.name}"
     )

@@ -1,4 +1,4 @@
-"""What a search index over an encrypted column is declared with."""
+"""What a blind index over an encrypted column is declared with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Equality:
 
     Args:
         unique: whether a tenant may hold each value once.
-        domain: columns with the same domain, key set, type and normaliser can be joined; by
+        domain: columns with the same domain, keyset, type and normaliser can be joined; by
             default the column's logical name, so that no other column can be compared with it.
         normalise: what is equal: the name of a normaliser (`"exact"`, `"casefold"`, …).
         name: the companion column's name; by default the column's with `_index`.

@@ -114,7 +114,7 @@ class ProbeType(UserDefinedType[Any]):
 
 
 def _refuse_dialect(_: list[bytes | None]) -> NoReturn:
-    raise ConfigurationError("search indexes work on PostgreSQL, and on SQLite in tests")
+    raise ConfigurationError("blind indexes work on PostgreSQL, and on SQLite in tests")
 
 
 def _json(digests: list[bytes | None]) -> str:

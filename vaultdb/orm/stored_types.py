@@ -46,7 +46,7 @@ class IndexValueComparator(UserDefinedType.Comparator[bytes]):
         """Refuse plain values, which would silently match nothing."""
         if any(_is_plain(value) for value in other):
             raise StatementRefused(
-                f"{self.expr} is a search index and holds no plain values: compare the encrypted "
+                f"{self.expr} is a blind index and holds no plain values: compare the encrypted "
                 "column itself"
             )
         return super().operate(op, *other, **kwargs)

@@ -110,7 +110,7 @@ class Encrypted(UserDefinedType[T]):
 
     @property
     def index(self) -> Equality | None:
-        """The search index, if any."""
+        """The blind index, if any."""
         return self.options.index
 
     @property

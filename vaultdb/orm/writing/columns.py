@@ -24,7 +24,7 @@ def refuse_companions(table: EncryptedTable, *written: Container[str]) -> None:
     for key, column in table.companions.items():
         if any(key in names for names in written):
             raise StatementRefused(
-                f"{key} is the search index of {column.column} and is filled by vaultdb: leave "
+                f"{key} is the blind index of {column.column} and is filled by vaultdb: leave "
                 "it out"
             )
 

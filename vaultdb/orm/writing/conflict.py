@@ -62,7 +62,7 @@ def check_companions(table: EncryptedTable, values: Mapping[str, Any]) -> None:
     for key, column in table.companions.items():
         if key in values and not (is_excluded(key, values[key]) and column.key in values):
             raise StatementRefused(
-                f"{key} is the search index of {column.column} and is filled by vaultdb: leave it "
+                f"{key} is the blind index of {column.column} and is filled by vaultdb: leave it "
                 "out of the upsert"
             )
 
