@@ -36,7 +36,9 @@ def other_authority(tmp_path: Path) -> Certificates:
     return ensure_certificates(tmp_path / "other")[0]
 
 
-def test_no_settings(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_settings_is_told_what_to_set(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run("keys", "list").failed_with("setting realm is missing: set VAULTDB_REALM")
@@ -53,7 +55,7 @@ def test_no_vault_address(run: Run, change: Change) -> None:
     assert run("keys", "create").failed_with("VAULTDB_VAULT_ADDR")
 
 
-def test_unreachable_vault(run: Run, change: Change) -> None:
+def test_a_vault_that_cannot_be_reached_is_named(run: Run, change: Change) -> None:
     change(r"(?m)^addr = .*$", 'addr = "https://127.0.0.1:1"')
     ran = run("keys", "create")
     assert ran.failed_with("127.0.0.1:1")
@@ -188,7 +190,9 @@ def test_a_weaker_transport_is_refused(
     assert run("keys", "list").failed_with("sslmode=require, which does not check who")
 
 
-def test_another_driver(run: Run, settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_driver_than_psycopg_is_refused(
+    run: Run, settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VAULTDB_URL", "postgresql+asyncpg://app@127.0.0.1/clinic")
     assert run("keys", "list").failed_with("vaultdb works with psycopg 3")
 

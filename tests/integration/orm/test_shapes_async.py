@@ -29,7 +29,7 @@ async def engine(matrix, keyring) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_a_session(engine):
+async def test_an_async_session_writes_and_reads(engine):
     async with AsyncSession(engine, expire_on_commit=False) as session:
         patient = Patient(id=uuid.UUID(int=1), name="Ada", ssn="1", visits=[Visit(note="n")])
         session.add(patient)
@@ -45,7 +45,7 @@ async def test_a_session(engine):
         assert await session.run_sync(lambda s: s.scalars(select(Patient.ssn)).one()) == "1"
 
 
-async def test_a_connection(engine):
+async def test_an_async_connection_writes_and_reads(engine):
     async with engine.begin() as connection:
         await connection.execute(insert(core_note), [{"id": i, "body": f"b{i}"} for i in range(3)])
         await connection.execute(
@@ -56,7 +56,7 @@ async def test_a_connection(engine):
         assert await connection.scalar(select(core_note.c.body).where(core_note.c.id == 2)) == "b2"
 
 
-async def test_streams(engine):
+async def test_async_streams_decrypt_each_row(engine):
     async with engine.begin() as connection:
         await connection.execute(insert(core_note), [{"id": i, "body": f"b{i}"} for i in range(30)])
     async with engine.connect() as connection:
@@ -90,7 +90,7 @@ async def test_a_cold_key_in_the_result(engine, matrix, new_keyring, fetch):
         keyring.close()
 
 
-async def test_a_refusal(engine):
+async def test_async_statements_are_refused_alike(engine):
     async with engine.connect() as connection:
         with pytest.raises(StatementRefused, match="ORDER BY"):
             await connection.execute(select(core_note.c.id).order_by(core_note.c.body))

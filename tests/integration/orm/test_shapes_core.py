@@ -18,7 +18,7 @@ def rows(session, *columns):
     return session.execute(select(*(columns or (T.c.id, T.c.body))).order_by(T.c.id)).all()
 
 
-def test_insert_values(session):
+def test_every_form_of_insert_values_is_encrypted(session):
     session.execute(insert(T).values(id=1, body="a"))
     session.execute(T.insert().values({"id": 2, "body": "b"}))
     session.execute(insert(T).values({T.c.id: 3, T.c.body: "c"}))
@@ -147,7 +147,7 @@ def test_returning_of_insert_update_and_delete(session):
     assert session.execute(delete(T).returning(T.c.body)).all() == [("b",)]
 
 
-def test_returning_entities(session):
+def test_returning_gives_entities_in_plaintext(session):
     made = session.scalars(insert(Node).returning(Node), [{"id": 1, "secret": "a"}]).all()
     assert [n.secret for n in made] == ["a"]
     changed = session.scalars(

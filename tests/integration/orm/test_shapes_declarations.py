@@ -74,7 +74,7 @@ def test_to_metadata_copies_columns_and_companions():
     assert renamed.c.name.type.logical_name == "client.name"
 
 
-def test_a_view(session, matrix):
+def test_a_view_that_has_the_key_is_read(session, matrix):
     class ViewBase(DeclarativeBase):
         metadata = MetaData()
 
@@ -117,7 +117,7 @@ def test_a_view_whose_key_only_the_mapper_knows_is_refused(session):
         session.scalars(select(SouthPatient)).all()
 
 
-def test_imperative_mapping(session):
+def test_an_imperatively_mapped_class_works(session):
     class Note:
         pass
 
@@ -188,7 +188,7 @@ def test_synonyms_composites_and_validators(engine, matrix):
         assert (address.place.street, address.road) == ("Main St", "Main St")
 
 
-def test_sqlmodel(engine, matrix):
+def test_an_sqlmodel_class_works(engine, matrix):
     from sqlmodel import Field, SQLModel
     from sqlmodel import Session as ModelSession
     from sqlmodel import select as model_select

@@ -44,7 +44,7 @@ def test_a_subclass_query(session):
     assert session.execute(select(Doctor.licence).order_by(Doctor.id)).all() == [("L1",), (None,)]
 
 
-def test_with_polymorphic(session):
+def test_with_polymorphic_reads_every_subclass(session):
     everyone = with_polymorphic(Person, "*")
     found = session.scalars(select(everyone).order_by(everyone.id)).all()
     assert [getattr(p, "licence", None) for p in found] == ["L1", None, None, None]

@@ -28,14 +28,14 @@ def reload(session, entity):
     return session.scalars(select(entity)).all()
 
 
-def test_identity_keys(session):
+def test_identity_keys_are_known_before_the_insert(session):
     session.add(Patient(id=uuid.UUID(int=1), name="Ada"))
     session.flush()
     session.add_all([Visit(patient_id=uuid.UUID(int=1), note=f"n{i}") for i in range(5)])
     assert sorted(v.note for v in reload(session, Visit)) == [f"n{i}" for i in range(5)]
 
 
-def test_sequence_keys(session):
+def test_sequence_keys_are_known_before_the_insert(session):
     session.add_all([Ticket(secret="a"), Ticket(secret="b")])
     found = reload(session, Ticket)
     assert sorted(t.secret for t in found) == ["a", "b"]
@@ -49,7 +49,7 @@ def test_keys_from_a_server_default(session):
     assert sorted(t.secret for t in reload(session, Token)) == ["a", "b", "c", "d"]
 
 
-def test_natural_keys(session):
+def test_natural_keys_bind_values_of_any_text(session):
     session.add_all([Country(code="ch", secret="a"), Country(code="é", secret="b")])
     assert {c.code: c.secret for c in reload(session, Country)} == {"ch": "a", "é": "b"}
     session.execute(update(Country).where(Country.code == "é").values(secret="c"))

@@ -53,14 +53,14 @@ STRATEGIES = [lazyload, joinedload, selectinload, subqueryload, immediateload]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_collection(strategy, session):
+def test_a_collection_is_loaded_by_every_strategy(strategy, session):
     statement = select(Patient).options(strategy(Patient.visits)).order_by(Patient.id)
     found = session.scalars(statement).unique().all()
     assert [[v.note for v in p.visits] for p in found] == [["v1", "v2"], []]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_scalar(strategy, session):
+def test_a_scalar_is_loaded_by_every_strategy(strategy, session):
     statement = select(Visit).options(strategy(Visit.patient)).order_by(Visit.id)
     assert [v.patient.name for v in session.scalars(statement)] == ["Ada", "Ada"]
 
@@ -80,7 +80,7 @@ def test_an_association_object(strategy, session):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_tree(strategy, session):
+def test_a_tree_is_loaded_by_every_strategy(strategy, session):
     option = strategy(Node.children)
     option = getattr(option, strategy.__name__)(Node.children)
     root = session.scalars(select(Node).options(option).where(Node.id == 1)).unique().one()
@@ -96,7 +96,7 @@ def test_with_a_limit(strategy, session):
     assert [(p.name, len(p.visits)) for p in found] == [("Bob", 0), ("Ada", 2)]
 
 
-def test_contains_eager(session):
+def test_contains_eager_reads_the_joined_rows(session):
     statement = (
         select(Patient)
         .join(Patient.visits)
@@ -166,7 +166,7 @@ def test_groups_and_unknown_groups(session):
     assert session.scalars(select(Patient).options(undefer_group("none"))).first() is not None
 
 
-def test_with_parent(session):
+def test_with_parent_finds_the_children(session):
     ada = session.get(Patient, ADA)
     found = session.scalars(select(Visit).where(with_parent(ada, Patient.visits))).all()
     assert sorted(v.note for v in found) == ["v1", "v2"]

@@ -97,7 +97,7 @@ def test_a_condition_on_a_blind_index_brings_its_table(session):
     ).all() == [3]
 
 
-def test_null_tests(session):
+def test_null_is_found_and_told_from_values(session):
     assert q(session, select(P.name).where(P.ssn.is_(None))) == [("Cyd",)]
     assert q(session, select(P.name).where(P.ssn == None)) == [("Cyd",)]  # noqa: E711
     assert q(session, select(P.name).where(P.ssn.is_not(None)).order_by(P.id)) == [
@@ -108,7 +108,7 @@ def test_null_tests(session):
     assert session.scalar(select(P.ssn.is_(None)).where(P.id == KEYS[2])) is True
 
 
-def test_count(session):
+def test_count_counts_the_values_that_are_not_null(session):
     assert session.scalar(select(func.count(P.ssn))) == 2
     assert session.scalar(select(func.count(P.ssn).filter(P.ward == "north"))) == 2
     assert session.scalar(select(func.count()).select_from(select(P).subquery())) == 3
@@ -138,7 +138,7 @@ def test_group_by_the_primary_key(session):
     assert q(session, statement) == [("Ada", 2), ("Bob", 1)]
 
 
-def test_aliases(session):
+def test_aliases_read_their_own_rows(session):
     a = aliased(P)
     assert [p.name for p in session.scalars(select(a).order_by(a.id))] == ["Ada", "Bob", "Cyd"]
     assert q(session, select(a.name).where(a.ssn == "1")) == [("Bob",)]
@@ -148,7 +148,7 @@ def test_aliases(session):
     assert q(session, select(t.c.name).order_by(t.c.id).limit(1)) == [("Ada",)]
 
 
-def test_subqueries(session):
+def test_subqueries_that_select_the_key_supply_values(session):
     sub = select(P.id, P.name).where(P.ward == "north").subquery()
     assert q(session, select(sub.c.name).order_by(sub.c.id)) == [("Ada",), ("Bob",)]
     twice = select(sub).subquery()
@@ -180,7 +180,7 @@ def test_a_subquery_over_two_aliases_of_one_table(session):
     ]
 
 
-def test_ctes(session):
+def test_ctes_that_select_the_key_supply_values(session):
     cte = select(P.id, P.name).where(P.ward == "north").cte("north")
     assert q(session, select(cte.c.name).order_by(cte.c.id)) == [("Ada",), ("Bob",)]
     other = cte.alias()
@@ -206,7 +206,7 @@ def test_a_recursive_cte_of_entities(session):
     assert [n.secret for n in found] == ["root", "left", "right", "leaf"]
 
 
-def test_lateral(session):
+def test_a_lateral_subquery_supplies_values(session):
     last = lateral(
         select(V.id, V.note).where(V.patient_id == P.id).order_by(V.id).limit(1), name="last"
     )
@@ -279,7 +279,7 @@ def test_joins_within_one_index_domain(session):
     assert q(session, statement) == [("Ada", "Ada"), ("Bob", "Bob")]
 
 
-def test_exists(session):
+def test_exists_and_has_compare_by_the_index(session):
     visited = select(P.name).where(exists().where(V.patient_id == P.id)).order_by(P.id)
     assert q(session, visited) == [("Ada",), ("Bob",)]
     with_note = select(P.name).where(P.visits.any(V.note.is_(None)))
@@ -319,7 +319,7 @@ def test_contains_eager_of_a_self_reference_with_a_limit(session):
     assert [c.secret for c in found[0].children] == ["leaf"]
 
 
-def test_loader_criteria(session):
+def test_loader_criteria_may_test_for_null(session):
     session.expunge_all()
     option = with_loader_criteria(V, V.note.is_not(None))
     found = session.scalars(select(P).options(joinedload(P.visits), option).order_by(P.id)).unique()
@@ -363,7 +363,7 @@ def test_a_statement_from_the_cache_takes_new_values(session):
         assert q(session, select(P.name).where(P.ssn == ssn)) == [(name,)]
 
 
-def test_composite_keys(session):
+def test_a_composite_key_binds_values(session):
     session.add_all([Guardian(patient_id=KEYS[0], no=n, phone=f"t{n}") for n in (1, 2)])
     session.flush()
     assert q(session, select(Guardian.phone).order_by(Guardian.no)) == [("t1",), ("t2",)]
@@ -371,7 +371,7 @@ def test_composite_keys(session):
     assert q(session, select(sub.c.phone).order_by(sub.c.no)) == [("t1",), ("t2",)]
 
 
-def test_core_tables(session):
+def test_core_tables_are_read_without_the_orm(session):
     session.execute(core_note.insert(), [{"id": 1, "body": "b", "extra": "e"}])
     assert q(session, core_note.select()) == [(1, None, "b", "e")]
     row = session.execute(select(core_note)).mappings().one()

@@ -157,7 +157,7 @@ def test_get_and_identity_map(session):
     assert session.get(Patient, uuid.uuid4()) is None
 
 
-def test_delete(session):
+def test_a_deleted_object_leaves_no_row(session):
     session.add(ada())
     session.commit()
     session.delete(session.scalars(select(Patient)).one())
@@ -225,7 +225,7 @@ def test_versioning_notices_a_lost_update(session):
         session.flush()
 
 
-def test_bulk_methods(session):
+def test_bulk_methods_encrypt_and_keep_null(session):
     session.bulk_save_objects([Node(id=i, secret=f"s{i}") for i in range(3)])
     session.bulk_insert_mappings(Node, [{"id": 10, "secret": "t"}, {"id": 11, "secret": None}])
     session.bulk_update_mappings(Node, [{"id": 0, "secret": "u"}, {"id": 10, "secret": None}])

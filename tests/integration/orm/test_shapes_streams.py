@@ -19,12 +19,12 @@ def many(session):
     return session
 
 
-def test_yield_per(many):
+def test_yield_per_decrypts_every_batch(many):
     statement = select(Node).order_by(Node.id).execution_options(yield_per=17)
     assert [n.secret for n in many.scalars(statement)] == [f"s{i}" for i in range(N)]
 
 
-def test_stream_results(many):
+def test_stream_results_decrypts_every_row(many):
     statement = select(Node.secret).order_by(Node.id)
     rows = many.execute(statement.execution_options(stream_results=True, max_row_buffer=10))
     assert [row.secret for row in rows] == [f"s{i}" for i in range(N)]
@@ -64,7 +64,7 @@ def test_threads_share_an_engine(engine):
         connection.execute(core_note.delete())
 
 
-def test_two_phase(engine, matrix):
+def test_a_two_phase_commit_keeps_its_values(engine, matrix):
     with matrix.connect() as admin:
         allowed = admin.execute("SHOW max_prepared_transactions").fetchone()
     if allowed == ("0",):

@@ -41,7 +41,7 @@ def assert_logged_in(place: Place, client: VaultClient) -> None:
     client.close()
 
 
-def test_approle(place: Place) -> None:
+def test_approle_logs_in(place: Place) -> None:
     role_id, new_secret_id = place.approle()
     assert_logged_in(place, place.client(AppRoleLogin(role_id, new_secret_id)))
 
@@ -136,7 +136,7 @@ def mount_auth(place: Place, kind: str) -> str:
     return path
 
 
-def test_jwt(place: Place) -> None:
+def test_a_jwt_logs_in(place: Place) -> None:
     key = ECKey.generate_key("P-256")
     mount = mount_auth(place, "jwt")
     place.admin.write(
@@ -236,7 +236,7 @@ def service_account_token(name: str = "app") -> str:
     return f"{part({'alg': 'RS256', 'kid': 'k'})}.{part(claims)}.{part('signature')}"
 
 
-def test_kubernetes(place: Place) -> None:
+def test_a_service_account_token_logs_in(place: Place) -> None:
     """OpenBao asks the API server about the token; here a small HTTPS server answers for it."""
     certificates = place.bao.server.certificates
     with fake_vault(certificates) as kubernetes:

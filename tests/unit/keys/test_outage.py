@@ -209,7 +209,7 @@ def test_an_outage_of_one_key_in_a_batch_spares_the_others(world: World) -> None
     assert keyring.active("globex", "default").key_id == globex.key_id
 
 
-def test_sleeping_counts(world: World) -> None:
+def test_the_time_asleep_counts(world: World) -> None:
     """The default clock goes on during a suspend, where Linux's monotonic clock stands still."""
     assert abs(BOOT_TIME() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
 
