@@ -169,15 +169,21 @@ def test_a_jwt_logs_in(place: Place) -> None:
             place.client(JwtLogin("app", wrong, mount=mount)).log_in()
 
 
-def test_a_tls_certificate(place: Place, tmp_path: Path) -> None:
-    authority = trustme.CA()
+def mount_cert(place: Place, authority: trustme.CA, common_name: str) -> str:
+    """Mount the cert method with a role for certificates of this name; return the mount."""
     mount = mount_auth(place, "cert")
     place.admin.write(
         f"auth/{mount}/certs/app",
         certificate=authority.cert_pem.bytes().decode(),
-        allowed_common_names=["app.example"],
+        allowed_common_names=[common_name],
         token_policies=[place.policy("app")],
     )
+    return mount
+
+
+def test_a_tls_certificate(place: Place, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    mount = mount_cert(place, authority, "app.example")
 
     def endpoint(name: str) -> Endpoint:
         issued = authority.issue_cert(name, common_name=name)
@@ -195,13 +201,7 @@ def test_a_tls_certificate(place: Place, tmp_path: Path) -> None:
 
 def test_a_replaced_certificate_is_used_at_the_next_login(place: Place, tmp_path: Path) -> None:
     authority = trustme.CA()
-    mount = mount_auth(place, "cert")
-    place.admin.write(
-        f"auth/{mount}/certs/app",
-        certificate=authority.cert_pem.bytes().decode(),
-        allowed_common_names=["new.example"],
-        token_policies=[place.policy("app")],
-    )
+    mount = mount_cert(place, authority, "new.example")
     cert, key = tmp_path / "client.pem", tmp_path / "client.key"
 
     def issue(name: str) -> None:
