@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 
 from vaultdb.crypto.derive import key_id
-from vaultdb.dev.provision import KEK, TRANSIT_MOUNT
 from vaultdb.dev.vault_api import VaultApi
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
+from vaultdb.settings.model import KEK, TRANSIT_MOUNT
 
 BATCH = 200  # Vault refuses requests of more than 1,000 JSON strings
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vaultdb.dev.vault_api import VaultApi
+from vaultdb.settings.model import KEK, TRANSIT_MOUNT
 from vaultdb.vault.policies import Role, render_policy
 
-TRANSIT_MOUNT = "vaultdb-transit"
-KEK = "vaultdb"
 TOKEN_PERIOD = "1h"  # noqa: S105  # a duration: renewable for ever, dead an hour after its client
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vaultdb.dev.ports import LOOPBACK
-from vaultdb.dev.provision import KEK, TRANSIT_MOUNT
 from vaultdb.dev.state import DevState, StateFolder
+from vaultdb.settings.model import KEK, TRANSIT_MOUNT
 from vaultdb.vault.policies import Role
 
 DATABASE = "app"

@@ -22,6 +22,12 @@ from vaultdb.settings.env import Env
 MEMORY_REALM = UUID("00000000-0000-8000-8000-6d656d6f7279")
 """The realm of `keys = "memory"` when none is set: its keys die with the process anyway."""
 
+TRANSIT_MOUNT = "vaultdb-transit"
+"""The transit mount unless the settings name another: one of vaultdb's own."""
+
+KEK = "vaultdb"
+"""The name of the key-encryption key in it unless the settings name another."""
+
 CONNECT_TIMEOUT = 10
 """Seconds to wait for a new connection to PostgreSQL, with name resolution and TLS."""
 
@@ -145,10 +151,10 @@ class VaultSettings(_Section):
         VAULT_TIMEOUT, gt=0, le=300, description="seconds that one call may take in all"
     )
     transit_mount: Annotated[str, Env("TRANSIT_MOUNT")] = Field(
-        "vaultdb-transit", min_length=1, description="mount of the transit engine"
+        TRANSIT_MOUNT, min_length=1, description="mount of the transit engine"
     )
     kek: Annotated[str, Env("KEK")] = Field(
-        "vaultdb", min_length=1, description="name of the key-encryption key in that mount"
+        KEK, min_length=1, description="name of the key-encryption key in that mount"
     )
 
 
