@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.engine.binary import fetch_in_binary
+from vaultdb.engine.fork import separate_in_children
 from vaultdb.engine.keyring import keyring_for
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.execution import encrypting
@@ -93,6 +94,7 @@ def _prepare(engine: Engine, runtime: Runtime) -> None:
         event.listen(engine, "checkout", _give_functions)
     else:
         event.listen(engine, "do_connect", _one_statement_at_a_time)
+        separate_in_children(engine)
         fetch_in_binary(engine)
     engine.clear_compiled_cache()  # what was compiled before has not been checked
 
