@@ -1,26 +1,61 @@
-"""The ciphertext on its way to the driver: proof that the write interceptor has seen the value."""
+"""The last check before the driver: an encrypted column binds ciphertexts and nothing else.
+
+What proves a ciphertext is its header: suite 1, and 16 bytes that are the id of a DEK in this
+engine's keyring. A plaintext begins like that with a probability of 2⁻¹⁴⁴. An object of a class of
+ours around each envelope would prove the same, but a bulk insert with three encrypted columns took
+10 % longer with it, most of that in the garbage collector.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NoReturn, final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vaultdb.crypto.envelope import MAGIC, SUITE
+from vaultdb.crypto.limits import OVERHEAD
+from vaultdb.errors import DecryptionError, KeyringError, StatementRefused
+from vaultdb.orm.runtime import find_runtime
+from vaultdb.orm.unwrapped import unwrapped
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+    from vaultdb.keys.keyring import Keyring
+
+_PREFIX = bytes((MAGIC, SUITE))
+_KEY_ID = slice(2, 18)
 
 
-@final
-class Ciphertext:
-    """An envelope in a parameter set; the only thing but NULL that an encrypted column binds.
+def ciphertext_only(dialect: Dialect) -> Callable[[Any], bytes | None]:
+    """Return the function that lets ciphertexts of the dialect's engine pass, and NULL.
 
-    Args:
-        envelope: the value, encrypted for its row; not secret, but of no use in a log either.
-
+    It raises `StatementRefused` for everything else, and on an engine that vaultdb did not prepare.
     """
 
-    __slots__ = ("envelope",)
+    def check(value: Any) -> bytes | None:
+        if value is None:
+            return None
+        if value.__class__ is bytes and value[:2] == _PREFIX and len(value) >= OVERHEAD:
+            runtime = find_runtime(dialect)
+            if runtime is not None and _has_key(runtime.keyring, value[_KEY_ID]):
+                envelope: bytes = value
+                return envelope
+        raise unwrapped(
+            StatementRefused(
+                "a plaintext reached the driver without having been encrypted for its row: prepare "
+                "the engine with vaultdb.create_engine() or vaultdb.install(engine), and give "
+                "encrypted columns their values in insert(), update() or the Session"
+            )
+        )
 
-    def __init__(self, envelope: bytes) -> None:
-        self.envelope: Final = envelope
+    return check
 
-    def __repr__(self) -> str:
-        return "<ciphertext>"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a ciphertext belongs to one statement and cannot be pickled")
+def _has_key(keyring: Keyring, key_id: bytes) -> bool:
+    if keyring.holds(key_id):
+        return True
+    try:  # dropped from the cache since the value was encrypted
+        keyring.get(key_id)
+    except (DecryptionError, KeyringError):
+        return False
+    return True

@@ -10,14 +10,13 @@ from sqlalchemy.types import UserDefinedType
 from vaultdb.crypto.associated_data import ColumnIdentity
 from vaultdb.crypto.codec import codec_for
 from vaultdb.crypto.framed_codec import FramedCodec
-from vaultdb.errors import ConfigurationError, StatementRefused, ValueRefused
+from vaultdb.errors import ConfigurationError, ValueRefused
 from vaultdb.orm.bound_value import bound_value
-from vaultdb.orm.ciphertext import Ciphertext
+from vaultdb.orm.ciphertext import ciphertext_only
 from vaultdb.orm.comparators import EncryptedComparator
 from vaultdb.orm.indexes import Equality
 from vaultdb.orm.options import DEFAULT_PAD, Bind, Options, Pad
 from vaultdb.orm.reading import value_reader
-from vaultdb.orm.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -223,8 +222,7 @@ class Encrypted(UserDefinedType[T]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Let ciphertexts pass, and nothing else."""
-        del dialect
-        return _envelope_of
+        return ciphertext_only(dialect)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Decrypt; memoised per dialect, so it keeps names and looks everything else up."""
@@ -254,18 +252,3 @@ def _restored(python_type: type[Any], options: Options, name: str | None) -> Enc
     fresh: Encrypted[Any] = object.__new__(Encrypted)
     fresh._prepare(python_type, options, name)  # noqa: SLF001  # the unpickled instance's own
     return fresh
-
-
-def _envelope_of(value: Any) -> bytes | None:
-    if value is None:
-        return None
-    if value.__class__ is Ciphertext:
-        envelope: bytes = value.envelope
-        return envelope
-    raise unwrapped(
-        StatementRefused(
-            "a plaintext reached the driver without having been encrypted for its row: prepare the "
-            "engine with vaultdb.create_engine() or vaultdb.install(engine), and give encrypted "
-            "columns their values in insert(), update() or the Session"
-        )
-    )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from vaultdb.crypto.nonce import nonce_tails
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import StatementRefused, ValueRefused
-from vaultdb.orm.ciphertext import Ciphertext
 from vaultdb.orm.companion import companion_value
 from vaultdb.orm.writing.values import is_expression_type
 
@@ -83,7 +82,7 @@ def _encrypt(
     frames = column.type.encode_all(values)
     envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
     for row, envelope in zip(rows, envelopes, strict=True):
-        row[key] = Ciphertext(envelope)
+        row[key] = envelope
 
 
 def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:
