@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from vaultdb.errors import ConfigurationError, KeyUnavailable, SchemaError, VaultDBError
 
@@ -59,6 +60,8 @@ def translated(
     error: BaseException, doing: str, unavailable: type[VaultDBError] = KeyUnavailable
 ) -> VaultDBError:
     """Return the error to raise in place of `error`."""
+    if isinstance(error, PoolTimeout):
+        return unavailable(f"cannot {doing}: all connections for that are busy; try again")
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, psycopg.Error):
         return ConfigurationError(f"cannot {doing}: {type(error).__name__}")

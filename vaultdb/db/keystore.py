@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vaultdb.after_fork import reset_in_children
 from vaultdb.db.connect import new_engine
+from vaultdb.db.deadline import give_up_after
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.realm import check_realm
 from vaultdb.db.schema import data_key_table as table
@@ -21,6 +22,9 @@ from vaultdb.settings import DatabaseSettings
 
 POOL_SIZE = 2
 """Connections kept open: a warm keyring asks the key table about once in five minutes."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds for one answer, and for a free connection; as long as `database.connect_timeout` gives
+for a new one. Reading keys takes milliseconds, and the application waits for them."""
 
 COLUMNS = (
     table.c.key_id,
@@ -47,10 +51,15 @@ class PostgresKeyStore:
 
     Args:
         settings: the `[database]` section; nothing is opened before the first call.
+        answer_timeout: seconds until a server that does not answer is given up; None for jobs,
+            whose statements may take long.
 
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, *, answer_timeout: float | None = ANSWER_TIMEOUT
+    ) -> None:
+        waits = {} if answer_timeout is None else {"pool_timeout": answer_timeout}
         self._engine = new_engine(
             settings,
             poolclass=QueuePool,
@@ -58,12 +67,15 @@ class PostgresKeyStore:
             max_overflow=POOL_SIZE,
             pool_pre_ping=True,
             pool_recycle=600,
+            **waits,
         )
         if self._engine.dialect.name != "postgresql":
             raise ConfigurationError(
                 f"the key table needs PostgreSQL, database.url names {self._engine.dialect.name};"
                 ' for tests on another database set keys = "memory"'
             )
+        if answer_timeout is not None:
+            give_up_after(self._engine, answer_timeout)
         self._realms: set[UUID] = set()
         reset_in_children(self)
 
