@@ -164,7 +164,7 @@ class ValueCipher:
             ValueError: not as many rows and tails as frames, or a tail of another size.
 
         """
-        if any(len(tail) != NONCE_TAIL_SIZE for tail in nonce_tails):
+        if not set(map(len, nonce_tails)) <= {NONCE_TAIL_SIZE}:
             raise ValueError("a nonce tail has 12 bytes; draw it with nonce_tails()")
         prefix = self._prefixes[column.encoded]
         writer = self._writer

@@ -136,10 +136,6 @@ class Keyring:
         """
         return self._settle(KeyScope(tenant, keyset, Purpose.INDEX), Ring.every)
 
-    def holds(self, key_id: bytes) -> bool:
-        """Return whether a DEK with this id, 16 bytes, is cached."""
-        return key_id in self._by_id
-
     def is_warm(self, scopes: Iterable[KeyScope]) -> bool:
         """Return whether `load` would return at once, so that an event loop may call it."""
         now = self._clock()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.crypto.envelope import MAGIC, SUITE
-from vaultdb.crypto.limits import OVERHEAD
+from vaultdb.crypto.limits import HEADER_SIZE
 from vaultdb.errors import DecryptionError, KeyringError, StatementRefused
 from vaultdb.orm.runtime import find_runtime
 from vaultdb.orm.unwrapped import unwrapped
@@ -20,10 +20,11 @@ from vaultdb.orm.unwrapped import unwrapped
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-    from vaultdb.keys.keyring import Keyring
-
 _PREFIX = bytes((MAGIC, SUITE))
-_KEY_ID = slice(2, 18)
+_KEY_ID = slice(len(_PREFIX), HEADER_SIZE)
+
+_KNOWN_HEADERS = 1024
+"""Headers remembered per column and engine, at most: more than a process uses DEKs at a time."""
 
 
 def ciphertext_only(dialect: Dialect) -> Callable[[Any], bytes | None]:
@@ -31,14 +32,21 @@ def ciphertext_only(dialect: Dialect) -> Callable[[Any], bytes | None]:
 
     It raises `StatementRefused` for everything else, and on an engine that vaultdb did not prepare.
     """
+    # A header that was once that of a DEK stays proof of a ciphertext, whatever becomes of the DEK.
+    known: set[bytes] = set()
 
     def check(value: Any) -> bytes | None:
         if value is None:
             return None
-        if value.__class__ is bytes and value[:2] == _PREFIX and len(value) >= OVERHEAD:
-            runtime = find_runtime(dialect)
-            if runtime is not None and _has_key(runtime.keyring, value[_KEY_ID]):
-                envelope: bytes = value
+        if value.__class__ is bytes:
+            envelope: bytes = value
+            header = envelope[:HEADER_SIZE]
+            if header in known:
+                return envelope
+            if _is_ours(header, dialect):
+                if len(known) >= _KNOWN_HEADERS:
+                    known.clear()
+                known.add(header)
                 return envelope
         raise unwrapped(
             StatementRefused(
@@ -51,11 +59,12 @@ def ciphertext_only(dialect: Dialect) -> Callable[[Any], bytes | None]:
     return check
 
 
-def _has_key(keyring: Keyring, key_id: bytes) -> bool:
-    if keyring.holds(key_id):
-        return True
-    try:  # dropped from the cache since the value was encrypted
-        keyring.get(key_id)
+def _is_ours(header: bytes, dialect: Dialect) -> bool:
+    runtime = find_runtime(dialect)
+    if runtime is None or len(header) != HEADER_SIZE or not header.startswith(_PREFIX):
+        return False
+    try:
+        runtime.keyring.get(header[_KEY_ID])
     except (DecryptionError, KeyringError):
         return False
     return True
