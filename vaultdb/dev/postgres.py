@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,9 +154,11 @@ class PostgresServer:
         """Run initdb beside the final place: what is there under the final name is complete."""
         if self.data.exists():
             return
-        draft = self.folder / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
+        for left in self.folder.glob("data.*.new"):
+            shutil.rmtree(left, ignore_errors=True)
+        # Never the same place twice: the initdb of a killed start may still run, and at its end it
+        # clears its folder away.
+        draft = Path(tempfile.mkdtemp(prefix="data.", suffix=".new", dir=self.folder))
         password = self.folder / "admin.password"
         write_atomically(password, self.password)
         if account is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,34 @@ def test_a_start_killed_in_the_middle_is_finished_by_the_next(stack: DevStack, s
     stack.up()
     assert all(server.ready for server in stack.status())
     assert data_is_there(stack, leave_data(stack))
+
+
+def test_the_initdb_of_a_killed_start_does_not_disturb_the_next(stack: DevStack):
+    """It goes on as nobody's child, and clears its folder away when it fails."""
+    command = [Path(sys.executable).with_name("vaultdb"), "dev", "up"]
+    folder = stack.folder.postgres
+    with subprocess.Popen([*command, "--state", str(stack.folder.root)]) as started:
+        assert wait_until(lambda: any(folder.glob("data*new*/global")), seconds=60)
+        (orphan,) = running_initdb(folder)
+        os.kill(orphan, signal.SIGSTOP)
+        started.kill()
+    with ThreadPoolExecutor(1) as pool:
+        up = pool.submit(stack.up)
+        assert wait_until(lambda: len(running_initdb(folder)) == 2, seconds=60)
+        assert wait_until(lambda: any(folder.glob("data*new*/global")), seconds=60)
+        os.kill(orphan, signal.SIGCONT)
+        up.result()
+    assert all(server.ready for server in stack.status())
+
+
+def running_initdb(folder: Path) -> list[int]:
+    found = []
+    for process_folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process_folder / "cmdline").read_bytes().decode().split("\0")
+            if words[0].endswith("/initdb") and any(str(folder) in word for word in words):
+                found.append(int(process_folder.name))
+    return found
 
 
 def test_killed_servers_come_back_with_their_data(running: DevStack):
