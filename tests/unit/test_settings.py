@@ -191,6 +191,10 @@ def test_minimum_versions_can_be_written_as_text(
         ("profile = 3", r"write it as tables, \[profile\.NAME\]"),
         ("[profile]\ntest = 3", r"write it as tables, \[profile\.NAME\]"),
         ("realm = ", "not valid TOML"),
+        ("realm = 5", "setting realm: UUID input should be"),
+        ("[databse]\nurl = 'x'", r"unknown setting databse; did you mean database\?"),
+        ("[role.offizer.vault]\nrole_id = 'x'", "there is no role offizer, write one of app, offi"),
+        ("[profile.p.role.rotor]", "there is no role rotor"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_remedy(
@@ -204,6 +208,15 @@ def test_a_mistake_in_the_file_is_named_with_its_remedy(
 def test_a_missing_realm_names_variable_and_key(file: Path) -> None:
     file.write_text("")
     with pytest.raises(ConfigurationError, match="set VAULTDB_REALM, or realm at the top of"):
+        Settings.load()
+
+
+def test_without_a_file_the_dev_stacks_is_recalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"no vaultdb\.toml was found.*vaultdb dev env"):
         Settings.load()
 
 

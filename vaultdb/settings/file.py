@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,12 @@ def _candidates() -> Iterator[Path]:
             return
 
 
-def read_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+def read_file(path: Path, model: type[BaseModel], roles: Sequence[str]) -> dict[str, Any]:
     """Return the tables of the file, with file names made absolute in every overlay.
 
     Raises:
-        ConfigurationError: unreadable, not TOML, or writable by everybody.
+        ConfigurationError: unreadable, not TOML, writable by everybody, or with a role that no
+            command has: its settings would be left unused without a word.
 
     """
     try:
@@ -66,20 +67,24 @@ def read_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"cannot read the settings file {path}: {reason}") from None
-    for table in _overlays(document):
+    for table in _overlays(document, roles):
         _anchor(table, path.parent, model)
     return document
 
 
-def _overlays(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _overlays(document: dict[str, Any], roles: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield the top of the file and every profile and role in it."""
     yield document
     for group in ("profile", "role"):
         tables = document.get(group, {})
         if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
             raise ConfigurationError(f"setting {group}: write it as tables, [{group}.NAME]")
-        for table in tables.values():
-            yield from _overlays(table)
+        for name, table in tables.items():
+            if group == "role" and name not in roles:
+                raise ConfigurationError(
+                    f"there is no role {name}, write one of {', '.join(roles)} in [role.NAME]"
+                )
+            yield from _overlays(table, roles)
 
 
 def _anchor(table: dict[str, Any], folder: Path, model: type[BaseModel]) -> None:

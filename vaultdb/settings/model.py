@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -253,4 +253,6 @@ class Settings(_Section):
             ConfigurationError: names the setting, its variable and its key, never a value.
 
         """
-        return sources.load(cls, profile=profile, role=role, file=file, overrides=overrides)
+        return sources.load(
+            cls, profile=profile, role=role, roles=get_args(Role), file=file, overrides=overrides
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,19 +29,22 @@ _GROUPS = {
     **dict.fromkeys(_TOKEN, _TOKEN),
 }
 
+_NO_FILE = f'no {NAME} was found; that of the dev stack: eval "$(vaultdb dev env)"'
+
 
 def load(
     model: type[M],
     *,
     profile: str | None,
     role: str | None,
+    roles: Sequence[str],
     file: Path | str | None,
     overrides: Mapping[str, Any],
 ) -> M:
     """Build `model` from all layers; see `Settings.load`."""
     environment = os.environ
     path = find_file(environment, file)
-    document = read_file(path, model) if path else {}
+    document = read_file(path, model, roles) if path else {}
     profile = profile or environment.get("VAULTDB_PROFILE") or None
     overlay = _profile(document, profile, path)
     variables = from_environment(model, environment)
@@ -110,12 +113,13 @@ def _merge(weak: dict[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError, model: type[BaseModel], path: Path | None) -> str:
     """Say which settings are wrong and where each can be set; never the value."""
     settings = {setting.key: setting for setting in settings_of(model)}
+    names = {*settings, *(key.rpartition(".")[0] for key in settings)} - {""}
     lines = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         key = ".".join(str(part) for part in problem["loc"])
         known = settings.get(key) or settings.get(key.rpartition(".")[0])
         if problem["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, settings, n=1)
+            near = difflib.get_close_matches(key, sorted(names), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             lines.append(f"unknown setting {key}{hint}")
         elif known is None:
@@ -125,13 +129,14 @@ def _explain(error: ValidationError, model: type[BaseModel], path: Path | None) 
         else:
             what = _lower(problem["msg"])
             lines.append(f"setting {known.key}: {what}: {_where(known.key, known.variable)}")
-    suffix = f" (read from {path})" if path else f" (no {NAME} was found)"
+    suffix = f" (read from {path})" if path else f" ({_NO_FILE})"
     return "; ".join(lines) + suffix
 
 
 def _lower(message: str) -> str:
     message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    is_acronym = message[1:2].isupper()
+    return message if is_acronym else message[:1].lower() + message[1:]
 
 
 def _where(key: str, variable: str) -> str:
