@@ -67,6 +67,7 @@ def down(
 ) -> None:
     """Take the schema back to a revision; show what would be lost first."""
     settings, engine = _migrator(context)
+    migrations.check_revision(revision)
     with plain_failures("migrate", unavailable=ConfigurationError), engine.connect() as connection:
         keys = migrations.count_keys(connection)
         current = migrations.status(connection).current

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from vaultdb.errors import ConfigurationError
+from vaultdb.errors import ConfigurationError, VaultDBError
 
 
 def load_object(name: str) -> Any:
@@ -31,6 +31,13 @@ def load_object(name: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"--model {name}: {error}") from None
+    except VaultDBError:
+        raise
+    except Exception as error:  # noqa: BLE001  # the user's module may raise anything
+        raise ConfigurationError(
+            f"--model {name}: importing it raised {type(error).__name__}; to see where:"
+            f" python -c 'import {module_name}'"
+        ) from None
     return found
 
 

@@ -22,6 +22,10 @@ def progress_bar(what: str, total: int, *, hidden: bool = False) -> Iterator[Cal
     )
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    if not console.is_terminal:  # nobody watches a log
+        yield lambda _: None
+        return
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

@@ -68,6 +68,19 @@ def script_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
+def check_revision(revision: str) -> None:
+    """Refuse a revision that does not exist; `base` is the empty database, `head` the newest.
+
+    Raises:
+        ConfigurationError: names the revisions that there are.
+
+    """
+    script = ScriptDirectory.from_config(_config())
+    known = ["base", *reversed([step.revision for step in script.walk_revisions()]), "head"]
+    if revision not in known:
+        raise ConfigurationError(f"there is no revision {revision}; known: {', '.join(known)}")
+
+
 def _config(buffer: io.StringIO | None = None, **attributes: Any) -> Config:
     config = Config(output_buffer=buffer)
     # ConfigParser reads % as the start of an interpolation.
@@ -90,9 +103,11 @@ def upgrade(bind: Engine | Connection | str, *, realm: UUID, revision: str = "he
 
     Raises:
         SchemaError: another realm's database, or another migration is running.
-        ConfigurationError: the login belongs to the application or lacks a privilege.
+        ConfigurationError: the login belongs to the application or lacks a privilege, or there is
+            no such revision.
 
     """
+    check_revision(revision)
     applied: list[str] = []
     with _as_owner(bind) as connection:
         if _exists(connection, "realm"):
@@ -118,8 +133,10 @@ def downgrade(
 
     Raises:
         SchemaError: data keys are stored and `destroy_keys` is false, or another realm.
+        ConfigurationError: there is no such revision.
 
     """
+    check_revision(revision)
     reverted: list[str] = []
     with _as_owner(bind) as connection:
         if _exists(connection, "realm"):
@@ -148,6 +165,7 @@ def status(connection: Connection) -> Status:
 
 def offline_sql(*, realm: UUID, revision: str = "head") -> str:
     """Return the SQL of `upgrade` from nothing, for a DBA to read and run with `psql`."""
+    check_revision(revision)
     buffer = io.StringIO()
     command.upgrade(_config(buffer), revision, sql=True)
     before, begin, body = buffer.getvalue().partition("BEGIN;")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 from uuid import UUID
 
+from vaultdb.errors import ConfigurationError
 from vaultdb.keys.creation import create_key, next_version
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.store import KeyStore
@@ -38,7 +39,12 @@ def create(
         scope: tenant, keyset and purpose.
         new_version: create the next version although there is one.
 
+    Raises:
+        ConfigurationError: the keyset has no name.
+
     """
+    if not scope.keyset:
+        raise ConfigurationError("--keyset is empty: name the keyset as the columns do")
     rows = store.by_scopes(realm, [scope])
     if rows and not new_version:
         return max(rows, key=lambda row: row.version), False

@@ -225,6 +225,29 @@ def test_an_unknown_command_line_option(run: Run) -> None:
     assert "No such option" in ran.err
 
 
+def test_an_unknown_revision(run: Run, settings_file: Path) -> None:
+    for command in (("up", "--to", "9"), ("down", "9", "--yes"), ("sql", "--to", "9")):
+        ran = run("migrate", *command)
+        assert ran.failed_with("there is no revision 9; known: base, 0001, head")
+        assert not ran.out
+
+
+def test_a_keyset_without_a_name(run: Run, settings_file: Path) -> None:
+    assert run("keys", "create", "--keyset", "").failed_with("--keyset is empty")
+
+
+def test_models_that_cannot_be_imported(run: Run, settings_file: Path) -> None:
+    settings_file.with_name("broken_models.py").write_text("raise ValueError('hunter2')")
+    ran = run("names", "check", "--model", "broken_models:Base")
+    assert ran.failed_with("importing it raised ValueError; to see where: python -c")
+    assert "hunter2" not in ran.err
+
+
+def test_nothing_but_json_and_no_progress_bar_in_a_log(run: Run, settings_file: Path) -> None:
+    assert run("keys", "create", "--json").code == 0
+    assert run("rotate", "--yes").err == ""
+
+
 def test_an_unknown_profile(run: Run, settings_file: Path) -> None:
     assert run("--profile", "prod", "keys", "list").failed_with("there is no [profile.prod]")
 
