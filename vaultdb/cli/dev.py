@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.options import Json, Yes
-from vaultdb.cli.report import FAILURE, print_json
+from vaultdb.cli.report import FAILURE, print_json, print_table
 from vaultdb.dev.stack import DevStack, ServerStatus
 from vaultdb.dev.state import default_folder
 
@@ -69,7 +68,8 @@ def status(state: State = None, as_json: Json = False) -> None:
         servers = {server.name: asdict(server) for server in found}
         print_json({"state": str(stack.folder.root), "servers": servers})
     elif found:
-        Console().print(_table(found))
+        rows = [(s.name, s.address, s.pid or "", _word(s)) for s in found]
+        print_table(("server", "address", "pid", "state"), rows, nothing="")
     else:
         print(f"no dev stack in {stack.folder.root}: run vaultdb dev up")
     if not found or not all(server.ready for server in found):
@@ -100,9 +100,5 @@ def _option(state: Path | None) -> str:
     return f" --state {shlex.quote(str(state.expanduser().absolute()))}" if state else ""
 
 
-def _table(found: list[ServerStatus]) -> Table:
-    table = Table("server", "address", "pid", "state")
-    for server in found:
-        word = "ready" if server.ready else "not answering" if server.pid else "stopped"
-        table.add_row(server.name, server.address, str(server.pid or ""), word)
-    return table
+def _word(server: ServerStatus) -> str:
+    return "ready" if server.ready else "not answering" if server.pid else "stopped"

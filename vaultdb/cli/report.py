@@ -13,6 +13,8 @@ from vaultdb.errors import VaultDBError
 
 FAILURE = 1
 """Exit code: the command did not do what was asked; the line on stderr says what to do."""
+INTERRUPTED = 130
+"""Exit code: Ctrl-C (128 and the number of SIGINT), as a shell has it."""
 UNEXPECTED = 70
 """Exit code: a fault of vaultdb itself (EX_SOFTWARE of sysexits.h)."""
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from vaultdb.cli.options import Options
-from vaultdb.cli.report import report_failure, show_warning
+from vaultdb.cli.report import INTERRUPTED, report_failure, show_warning
 
 _WITH_VALUE = frozenset({"--config", "-c", "--profile", "-p"})
 
@@ -52,6 +52,9 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         build(None if "_VAULTDB_COMPLETE" in os.environ else _asked_for(arguments))()
+    except KeyboardInterrupt:  # typer handles it too, but not yet while a command is imported
+        print("Aborted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001  # no traceback may reach the user: it could leak
         sys.exit(report_failure(error, debug="--debug" in arguments))
 

@@ -7,6 +7,7 @@ import json
 import psycopg
 import pytest
 
+from vaultdb.cli import root
 from vaultdb.cli.report import print_json, print_table, report_failure, show_warning
 from vaultdb.cli.root import _asked_for
 from vaultdb.errors import SchemaError
@@ -79,3 +80,16 @@ def test_json_takes_what_results_hold(capsys: pytest.CaptureFixture[str]) -> Non
 
     print_json({"realm": UUID(int=1), "keys": (1, 2)})
     assert json.loads(capsys.readouterr().out)["keys"] == [1, 2]
+
+
+def test_ctrl_c_during_the_imports_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_command: str | None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(root, "build", interrupted)
+    monkeypatch.setattr("warnings.showwarning", None)
+    with pytest.raises(SystemExit) as exit_:
+        root.main()
+    assert (exit_.value.code, capsys.readouterr().err) == (130, "Aborted.\n")
