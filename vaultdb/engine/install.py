@@ -76,6 +76,10 @@ def _root(engine: AnyEngine) -> Engine:
     sync: Any = getattr(engine, "sync_engine", engine)
     while hasattr(sync, "_proxied"):
         sync = sync._proxied  # noqa: SLF001  # SQLAlchemy has no public way back
+    if not hasattr(sync, "dialect"):
+        raise ConfigurationError(
+            f"install() takes an Engine or an AsyncEngine, not {type(sync).__name__}"
+        )
     root: Engine = sync
     return root
 

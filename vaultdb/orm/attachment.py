@@ -65,9 +65,13 @@ def _refuse_index(index: Any, table: Any) -> None:
     for column in index.columns:
         if isinstance(column.type, Encrypted):
             raise ConfigurationError(
-                f"{column} is encrypted, and a {type(index).__name__} over it would compare "
+                f"{column} is encrypted, and {_with_article(index)} over it would compare "
                 "ciphertext; declare the column with index=Equality(), or Equality(unique=True)"
             )
+
+
+def _with_article(index: Any) -> str:
+    return "an Index" if isinstance(index, Index) else f"a {type(index).__name__}"
 
 
 def _refuse_same_name(column: Column[Any], table: Table) -> None:

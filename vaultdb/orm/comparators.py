@@ -136,7 +136,7 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         )
 
     def _refusal(self, op: Any) -> StatementRefused:
-        name = getattr(op, "opstring", None) or getattr(op, "__name__", str(op))
+        name = getattr(op, "opstring", None) or getattr(op, "__name__", str(op)).removesuffix("_op")
         remedy = _REMEDIES.get(op, _DEFAULT_REMEDY)
         return StatementRefused(
             f"{_name(self.expr)} is encrypted, so the server cannot apply {name!r} to it: {remedy}"

@@ -64,6 +64,8 @@ class Options:
             )
         if self.validate is not None and not callable(self.validate):
             raise ConfigurationError("validate= takes a function of one value, or None")
+        if not _is_pad(self.pad):
+            raise ConfigurationError("pad= takes a number of bytes, or None for no padding")
         for option in ("keyset", "logical_name", "tenant_column"):
             _check_name(option, getattr(self, option), optional=option != "keyset")
 
@@ -90,6 +92,10 @@ def _is_bind(bind: object) -> bool:
     if isinstance(bind, tuple):
         return bool(bind) and all(isinstance(name, str) and name for name in bind)
     return bind in ("row", "column")
+
+
+def _is_pad(pad: object) -> bool:
+    return pad is None or pad is DEFAULT_PAD or (isinstance(pad, int) and pad is not True)
 
 
 def _check_name(option: str, name: object, *, optional: bool) -> None:

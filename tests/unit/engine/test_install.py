@@ -303,3 +303,8 @@ def test_a_row_must_name_the_tenant_that_it_is_encrypted_for(engine):
         ):
             with pytest.raises(ValueRefused, match=r"owned\.owner must name the tenant"):
                 connection.execute(wrong)
+
+
+def test_what_is_no_engine_is_refused():
+    with pytest.raises(ConfigurationError, match="takes an Engine or an AsyncEngine, not str"):
+        vaultdb.install("sqlite://", keyring=memory_keyring())

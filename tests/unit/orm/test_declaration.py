@@ -213,6 +213,9 @@ def test_validate_that_returns_nothing_accepts():
         ({"validate": "x"}, "validate="),
         ({"pad": 1}, "pad"),
         ({"pad": 5000}, "pad"),
+        ({"pad": "8"}, "pad= takes a number of bytes"),
+        ({"pad": [8]}, "pad= takes a number of bytes"),
+        ({"pad": True}, "pad= takes a number of bytes"),
     ],
 )
 def test_an_option_that_cannot_work_is_refused_by_name(options, words):
