@@ -141,6 +141,14 @@ class Keyring:
         now = self._clock()
         return all(self._is_warm(scope, now) for scope in scopes)
 
+    def answers_at_once(self, scope: KeyScope) -> bool:
+        """Return whether `active` or `index_keys` has its key at hand; bad news is looked at anew.
+
+        So an event loop asks them itself only then.
+        """
+        ring = self._cache.rings.get(scope)
+        return ring is not None and self._is_warm(scope, self._clock()) and ring.is_usable
+
     def load(self, scopes: Iterable[KeyScope]) -> None:
         """Have all live DEKs of these scopes cached: one query, one unwrap per 100 keys, or none.
 

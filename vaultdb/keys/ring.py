@@ -65,6 +65,15 @@ class Ring:
         """Whether a version that exists, or must exist, is gone."""
         return self.newest_version < self.floor
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it writes, and every version that is not restricted opens."""
+        try:
+            self.every()
+        except KeyringError:
+            return False
+        return True
+
     def outage(self) -> KeyringError | None:
         """Return the error of a key that could not be had now, if there is one."""
         return next((fault.error() for fault in self.faults.values() if fault.is_outage), None)

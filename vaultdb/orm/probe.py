@@ -11,6 +11,7 @@ from sqlalchemy.types import UserDefinedType
 from vaultdb.crypto.blind_index import EQUALITY
 from vaultdb.errors import ConfigurationError, VaultDBError
 from vaultdb.orm.companion import index_input
+from vaultdb.orm.key_asking import index_keys
 from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.unwrapped import unwrapped
 
@@ -103,7 +104,7 @@ class ProbeType(UserDefinedType[Any]):
     def _digests(self, value: Any, dialect: Dialect) -> list[bytes | None]:
         probe = value if isinstance(value, Probe) else self.probe(value)
         runtime, domain = runtime_of(dialect), self.searched.index_domain
-        keys = runtime.keyring.index_keys(runtime.tenant_now(), self.searched.keyset)
+        keys = index_keys(runtime.keyring, runtime.tenant_now(), self.searched.keyset)
         return [
             digest
             for key in keys

@@ -11,6 +11,7 @@ from vaultdb.crypto.nonce import nonce_tails
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import StatementRefused, ValueRefused
 from vaultdb.orm.companion import companion_value
+from vaultdb.orm.key_asking import active_key, index_keys
 from vaultdb.orm.writing.values import is_expression_type
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _encrypt(
         given = [value is not None for value in values]
         rows, values = list(compress(rows, given)), list(compress(values, given))
         bound, tails = list(compress(bound, given)), list(compress(tails, given))
-    dek = write.runtime.keyring.active(write.tenant, column.type.keyset)
+    dek = active_key(write.runtime.keyring, write.tenant, column.type.keyset)
     frames = column.type.encode_all(values)
     envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
     for row, envelope in zip(rows, envelopes, strict=True):
@@ -91,7 +92,7 @@ def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) 
     if all(row[key] is None for row in rows):
         keys: Sequence[Any] = ()
     else:
-        keys = write.runtime.keyring.index_keys(write.tenant, column.type.keyset)
+        keys = index_keys(write.runtime.keyring, write.tenant, column.type.keyset)
     for row in rows:
         value = row[key]
         row[index_key] = None if value is None else companion_value(column.column, value, keys)
