@@ -31,6 +31,8 @@ _CONNECTING = (
     ("does not exist", "create it, or correct VAULTDB_URL"),
     ("Connection refused", "start the server, or correct VAULTDB_URL"),
     ("could not translate host name", "correct the host in VAULTDB_URL"),
+    ("failed to resolve host", "correct the host in VAULTDB_URL"),
+    ("on socket", "start the server, or correct the host in VAULTDB_URL"),
     ("timeout expired", "correct the host in VAULTDB_URL, or look at the firewall"),
 )
 

@@ -180,6 +180,10 @@ def test_an_unreachable_database(
 ) -> None:
     monkeypatch.setenv("VAULTDB_URL", "postgresql://app@127.0.0.1:1/clinic")
     assert run("keys", "list").failed_with("Connection refused; start the server")
+    monkeypatch.setenv("VAULTDB_URL", "postgresql://app@nowhere.invalid/clinic")
+    assert run("keys", "list").failed_with("; correct the host in VAULTDB_URL")
+    monkeypatch.setenv("VAULTDB_URL", "postgresql:///clinic?host=/nowhere")
+    assert run("keys", "list").failed_with("; start the server, or correct the host")
     assert "FAIL  database" in run("doctor").out
 
 
