@@ -74,6 +74,16 @@ def _start_time_linux(pid: int) -> str | None:
     return None if fields[0] in b"ZX" else f"{boot}:{fields[19].decode()}"
 
 
+def this_process() -> ProcessIdentity:
+    """Return our own identity."""
+    return ProcessIdentity(os.getpid(), start_time(os.getpid()) or "")
+
+
+def write_record(path: Path, identity: ProcessIdentity) -> None:
+    """Write a process record, for `read_record`."""
+    write_atomically(path, json.dumps(asdict(identity)))
+
+
 def read_record(path: Path) -> ProcessIdentity | None:
     """Read a process record; None when it is missing or cut off."""
     try:
@@ -109,7 +119,7 @@ def launch(
     if started is None:
         raise DevStackError(f"cannot start {arguments[0]}: see {log}")
     identity = ProcessIdentity(child.pid, started)
-    write_atomically(record, json.dumps(asdict(identity)))
+    write_record(record, identity)
     _children.add(child.pid)
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError):
