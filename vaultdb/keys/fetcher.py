@@ -13,11 +13,13 @@ from vaultdb.keys.fault import Fault
 from vaultdb.keys.flights import Flights
 from vaultdb.keys.key_cache import KeyCache
 from vaultdb.keys.lifetimes import DENIED_TTL, UNKNOWN_TTL, Lifetimes
+from vaultdb.keys.naming import describe
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import Ring
 from vaultdb.keys.ring_reader import RingReader
 from vaultdb.keys.store import KeyStore
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose
+from vaultdb.logs import KEYS
 
 
 class Fetcher:
@@ -124,6 +126,7 @@ class Fetcher:
                 create_key(self._provider, self._store, self._realm, scope, version)
                 self._counters.provider_calls += 1
                 self._counters.created += 1
+                KEYS.info("created the first %s, version %d", describe(scope), version)
             if empty:
                 # What is used is what the key table holds now: another process may have won.
                 self._read_and_install(empty)

@@ -14,6 +14,7 @@ from vaultdb.keys.lifetimes import RETRY_AFTER, UNKNOWN_TTL, Lifetimes
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import USABLE, CachedKey, Ring
 from vaultdb.keys.store import KeyStore
+from vaultdb.keys.troubles import Troubles
 from vaultdb.keys.unwrapping import Unwrapped, chunks, unwrap_rows
 from vaultdb.keys.wrapped_key import KeyScope, WrappedKey
 
@@ -45,6 +46,7 @@ class RingReader:
         self._store = store
         self._lifetimes = lifetimes
         self._counters = counters
+        self._troubles = Troubles()
         self.reads = 0
 
     def rows_of_ids(self, key_ids: Collection[bytes]) -> Sequence[WrappedKey]:
@@ -68,8 +70,13 @@ class RingReader:
         self.reads += 1
         number = self.reads
         started = self._lifetimes.clock()
-        found = self._ask(lambda: self._store.by_scopes(self._realm, scopes))
+        try:
+            found = self._ask(lambda: self._store.by_scopes(self._realm, scopes))
+        except VaultDBError as error:
+            self._troubles.found(scopes, dict.fromkeys(scopes, (type(error), str(error))))
+            raise
         results = self._unwrap([row for row in found if row.state in USABLE])
+        self._troubles.found(scopes, _faults(found, results))
         rings = []
         for scope in scopes:
             rows = [row for row in found if row.scope == scope]
@@ -118,6 +125,15 @@ class RingReader:
                     ring.keys[row.key_id] = CachedKey(kept.key, ring, kept.usable_until)
                     ring.stale = True
         _set_lifetimes(ring, self._lifetimes)
+
+
+def _faults(
+    rows: Sequence[WrappedKey], results: Unwrapped
+) -> dict[KeyScope, tuple[type[VaultDBError], str]]:
+    faults = ((row.scope, results.get(row.key_id)) for row in rows)
+    return {
+        scope: (fault.kind, fault.message) for scope, fault in faults if isinstance(fault, Fault)
+    }
 
 
 def _kept(row: WrappedKey, before: Ring | None, now: float) -> CachedKey | None:

@@ -20,6 +20,7 @@ from vaultdb.errors import (
     VaultUnavailable,
 )
 from vaultdb.keys.clock import BOOT_TIME, Clock
+from vaultdb.logs import VAULT
 from vaultdb.vault.answers import Forbidden
 from vaultdb.vault.connection import Connection
 from vaultdb.vault.deadline import time_left
@@ -108,7 +109,8 @@ class TokenKeeper:
         try:
             if not self._prolong(token):
                 self._log_in(instead_of=token)
-        except VaultDBError:
+        except VaultDBError as error:
+            VAULT.warning("cannot renew the token: %s", error)
             # The next call meets the same trouble and reports it; until then, try again.
             return max(LOGIN_INTERVAL, (token.expires_at - self._clock()) * 0.2)
         return LOGIN_INTERVAL
@@ -169,6 +171,7 @@ class TokenKeeper:
                 self._failure = copy.copy(error)  # without its traceback
                 raise
             self.counters.logins += 1
+            VAULT.info("logged in by %s", self._method.name)
             self._failure = None
             self._full_ttl = token.ttl
             self._token = token

@@ -1,0 +1,12 @@
+"""Loggers below `vaultdb`: silent until the application configures logging; no secrets."""
+
+from __future__ import annotations
+
+import logging
+
+logging.getLogger("vaultdb").addHandler(logging.NullHandler())
+
+KEYS = logging.getLogger("vaultdb.keys")
+"""Data keys that cannot be had, and that can be had again; first keys that were made."""
+VAULT = logging.getLogger("vaultdb.vault")
+"""Logins and renewals."""
