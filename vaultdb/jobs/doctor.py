@@ -88,6 +88,8 @@ class Doctor:
     def _transport(self) -> str:
         ssl = "SELECT version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"
         with self._connection() as connection:
+            # A role set at login may not see the session's own row.
+            connection.execute(text("SET LOCAL ROLE NONE"))
             protocol = connection.scalar(text(ssl))
             is_socket = connection.scalar(text("SELECT inet_server_addr() IS NULL"))
         if protocol is None and is_socket:

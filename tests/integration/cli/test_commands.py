@@ -39,6 +39,16 @@ def test_the_way_from_a_new_database_to_the_first_key(
     assert [finding["ok"] for finding in run("doctor", "--json").json] == [True] * 8
 
 
+def test_doctor_sees_the_encryption_of_a_login_that_takes_a_role(
+    run: Run, settings_file: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The migrator is vaultdb_owner from login on, and that role sees no session's TLS."""
+    monkeypatch.setenv("VAULTDB_URL", database.migrate_url)
+    findings = {finding["check"]: finding for finding in run("doctor", "--json").json}
+    assert findings["transport"]["detail"] == "TLSv1.3"
+    assert not findings["login"]["ok"]
+
+
 def test_creating_keys_again_changes_nothing_unless_asked(run: Run, settings_file: Path) -> None:
     first = run("keys", "create", "--tenant", "acme", "--purpose", "data", "--json").json
     again = run("keys", "create", "--tenant", "acme", "--purpose", "data", "--json").json
