@@ -17,6 +17,7 @@ from vaultdb.errors import ConfigurationError, KeyUnavailable, SchemaError, Vaul
 
 _NOT_MIGRATED = frozenset({"42P01", "3F000", "42883", "42703"})  # table, schema, function, column
 _NO_PRIVILEGE = frozenset({"42501"})
+_LOCKED = frozenset({"55P03"})
 
 # What libpq says when it cannot connect, and what to do; it has no SQLSTATE for most of these.
 _CONNECTING = (
@@ -78,6 +79,11 @@ def translated(
         return ConfigurationError(
             f"cannot {doing}: {message}; use a login that is a member of the capability role, and"
             " run: vaultdb migrate up (it grants to the roles that exist)"
+        )
+    if state in _LOCKED:
+        return unavailable(
+            f"cannot {doing}: another session holds a lock on the table; try again when its"
+            " transaction has ended (see pg_blocking_pids and pg_stat_activity)"
         )
     if state is None or state.startswith(("08", "57", "53", "28", "3D")):
         return unavailable(f"cannot {doing}: {connection_problem(original)}")
