@@ -63,11 +63,13 @@ def translated(
     error: BaseException, doing: str, unavailable: type[VaultDBError] = KeyUnavailable
 ) -> VaultDBError:
     """Return the error to raise in place of `error`."""
-    if isinstance(error, PoolTimeout):
-        return unavailable(f"cannot {doing}: all connections for that are busy; try again")
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, psycopg.Error):
-        return ConfigurationError(f"cannot {doing}: {type(error).__name__}")
+        is_full = isinstance(error, PoolTimeout)
+        problem = (
+            "all connections for that are busy; try again" if is_full else type(error).__name__
+        )
+        return (unavailable if is_full else ConfigurationError)(f"cannot {doing}: {problem}")
     state = original.sqlstate
     message = original.diag.message_primary or ""
     if state in _NOT_MIGRATED:
