@@ -56,13 +56,15 @@ def test_the_initdb_of_a_killed_start_does_not_disturb_the_next(stack: DevStack)
 
 
 def running_initdb(folder: Path) -> list[int]:
-    found = []
+    """Only the leaders: a child that is about to become a postgres still has initdb's words."""
+    parents = {}
     for process_folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process_folder / "cmdline").read_bytes().decode().split("\0")
             if words[0].endswith("/initdb") and any(str(folder) in word for word in words):
-                found.append(int(process_folder.name))
-    return found
+                after_name = (process_folder / "stat").read_text().rpartition(")")[2]
+                parents[int(process_folder.name)] = int(after_name.split()[1])
+    return [pid for pid, parent in parents.items() if parent not in parents]
 
 
 def test_killed_servers_come_back_with_their_data(running: DevStack):
