@@ -34,7 +34,21 @@ CONNECT_TIMEOUT = 10
 VAULT_TIMEOUT = 5.0
 """Seconds that one call to Vault may take in all, with its retries and a login."""
 
-Role = Literal["app", "officer", "rotator", "migrator", "reencryptor"]
+LEASE_MOUNT = "vaultdb-database"
+"""The mount of Vault's database engine unless the settings name another."""
+
+PKI_MOUNT = "vaultdb-pki"
+"""The mount of Vault's certificate authority for logins unless the settings name another."""
+
+ROLE_PREFIX = "vaultdb_"
+"""What the names of the capability roles in PostgreSQL begin with, unless the settings differ."""
+
+LEASE_OVERLAP = 60.0
+"""Seconds that a replaced login still works: longer than the application's longest transaction."""
+
+Role = Literal[
+    "app", "reader", "officer", "rotator", "reencryptor", "auditor", "backup", "migrator", "admin"
+]
 """Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
 
 
@@ -85,6 +99,33 @@ class DatabaseSettings(_Section):
     )
     pooler: Annotated[Literal["none", "pgbouncer"], Env("POOLER")] = Field(
         "none", description="`pgbouncer` gives up what a pooler cannot do; warns"
+    )
+    primary_url: Annotated[SecretStr | None, Env("PRIMARY_URL")] = Field(
+        None, description="the primary, for data keys and audit, when `url` is a read replica"
+    )
+    role_prefix: Annotated[str, Env("ROLE_PREFIX")] = Field(
+        ROLE_PREFIX, description="what the names of the capability roles begin with"
+    )
+    lease: Annotated[str | None, Env("LEASE")] = Field(
+        None, description="role of Vault's database engine that leases the login; no user in `url`"
+    )
+    lease_kind: Annotated[Literal["dynamic", "static"], Env("LEASE_KIND")] = Field(
+        "dynamic", description="`static` reads a Vault static role: one user, a rotated password"
+    )
+    lease_mount: Annotated[str, Env("LEASE_MOUNT")] = Field(
+        LEASE_MOUNT, min_length=1, description="mount of Vault's database engine"
+    )
+    lease_overlap: Annotated[float, Env("LEASE_OVERLAP")] = Field(
+        LEASE_OVERLAP, ge=0, description="seconds that a replaced login still works"
+    )
+    certificate_role: Annotated[str | None, Env("CERTIFICATE_ROLE")] = Field(
+        None, description="role of Vault's PKI that issues the client certificate, kept in memory"
+    )
+    certificate_mount: Annotated[str, Env("CERTIFICATE_MOUNT")] = Field(
+        PKI_MOUNT, min_length=1, description="mount of Vault's PKI"
+    )
+    allow_excess_rights: Annotated[bool, Env("ALLOW_EXCESS_RIGHTS")] = Field(
+        False, description="let the application run with a login that could do harm; warns"
     )
     connect_timeout: Annotated[int, Env("CONNECT_TIMEOUT")] = Field(
         CONNECT_TIMEOUT, ge=1, le=600, description="seconds to wait for a new connection"
@@ -213,6 +254,12 @@ class Settings(_Section):
         False, description="create a missing data key at first use instead of raising KeyMissing"
     )
     tenant: Annotated[str, Env("TENANT")] = Field("", description="tenant when the code names none")
+    models: Annotated[str | None, Env("MODELS")] = Field(
+        None, description="MODULE:NAME of the declarative base, for commands that read the models"
+    )
+    migrations: Annotated[Path | None, Env("MIGRATIONS")] = Field(
+        None, description="folder of your own Alembic migrations, run after vaultdb's"
+    )
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings.model_validate({}))
     vault: VaultSettings = Field(default_factory=lambda: VaultSettings.model_validate({}))
     local: LocalSettings = Field(default_factory=lambda: LocalSettings.model_validate({}))
@@ -239,8 +286,9 @@ class Settings(_Section):
         From strongest to weakest: `overrides` (nested as in the file), `VAULTDB_ROLE_*`
         variables, `[role.NAME]` of the profile, then of the file, `VAULTDB_*` variables,
         `[profile.NAME]`, and the top of the file. A role is the more specific: an app's
-        variables in the environment do not replace what the file says for the officer. For the
-        migrator `database.url` is `migrate_url`, never the app's.
+        variables in the environment do not replace what the file says for the officer. The
+        migrator and the admin never get the app's login: the migrator's `database.url` is
+        `migrate_url`, the admin's is `VAULTDB_ADMIN_URL` or `[role.admin.database]`.
 
         Args:
             profile: name of a `[profile.NAME]` table; default `VAULTDB_PROFILE`, else none.

@@ -16,7 +16,12 @@ from vaultdb.settings.file import NAME, find_file, read_file
 
 M = TypeVar("M", bound=BaseModel)
 
-_LOGIN = frozenset({"url", "password", "password_file", "sslcert", "sslkey"})
+_LOGIN = frozenset(
+    {"url", "password", "password_file", "sslcert", "sslkey", "lease", "lease_kind"}
+    | {"certificate_role"}
+)
+# Whoever changes the schema or the roles never falls back to the application's login.
+_OWN_LOGIN = frozenset({"migrator", "admin"})
 _SECRET_ID = frozenset({"secret_id", "secret_id_file", "wrapped_secret_id_file"})
 _TOKEN = frozenset({"token", "token_file"})
 # A layer that names one of a group replaces the group: the officer's URL must not be used with
@@ -50,8 +55,8 @@ def load(
     variables = from_environment(model, environment)
     layers = [_bare(document), _bare(overlay), variables]
     if role:
-        if role == "migrator":
-            layers = [_for_migrator(layer) for layer in layers]
+        if role in _OWN_LOGIN:
+            layers = [_without_app_login(layer, role) for layer in layers]
         layers += [
             _bare(document.get("role", {}).get(role, {})),
             _bare(overlay.get("role", {}).get(role, {})),
@@ -82,13 +87,14 @@ def _bare(table: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key not in {"profile", "role"}}
 
 
-def _for_migrator(layer: dict[str, Any]) -> dict[str, Any]:
-    """Put `migrate_url` in place of the app's login, to which the migrator never falls back."""
+def _without_app_login(layer: dict[str, Any], role: str) -> dict[str, Any]:
+    """Take the app's login out; for the migrator put `migrate_url` in its place."""
     section = layer.get("database")
     if not isinstance(section, dict):
         return layer
     rest = {key: value for key, value in section.items() if key not in _LOGIN}
-    return {**layer, "database": rest | _migrate_login(layer).get("database", {})}
+    own = _migrate_login(layer).get("database", {}) if role == "migrator" else {}
+    return {**layer, "database": rest | own}
 
 
 def _migrate_login(layer: dict[str, Any]) -> dict[str, Any]:
