@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import io
 import os
 import sys
 import warnings
@@ -49,6 +50,9 @@ _ENTRIES = (
 def main() -> None:
     """Run the command line: one line on stderr and a non-zero exit for every failure."""
     warnings.showwarning = show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal still gets a readable path
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     try:
         build(None if "_VAULTDB_COMPLETE" in os.environ else _asked_for(arguments))()

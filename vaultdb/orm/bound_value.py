@@ -87,7 +87,7 @@ def _wanted(column: Column[Any], type_: Encrypted[Any], bottom: list[RowKey]) ->
     if column.type.identity != type_.identity:  # type: ignore[attr-defined]
         raise StatementRefused(
             f"a UNION of {type_.logical_name} and {column.type.logical_name} cannot be decrypted: "  # type: ignore[attr-defined]
-            "give both columns one logical_name=, or select them in two statements"
+            "select them in two statements"
         )
     row_key = row_key_of(column.table, type_.bind)
     if bottom and bottom[0].tags != row_key.tags:

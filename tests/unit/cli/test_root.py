@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -93,3 +97,13 @@ def test_ctrl_c_during_the_imports_shows_no_traceback(
     with pytest.raises(SystemExit) as exit_:
         root.main()
     assert (exit_.value.code, capsys.readouterr().err) == (130, "Aborted.\n")
+
+
+def test_a_terminal_that_knows_only_ascii_still_shows_where_the_trouble_is(tmp_path: Path) -> None:
+    folder = tmp_path / "données"
+    program = "from vaultdb.cli import main; main()"
+    command = [sys.executable, "-c", program, "dev", "status", "--state", str(folder)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "donn\\xe9es" in done.stdout + done.stderr

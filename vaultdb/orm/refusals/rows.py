@@ -94,7 +94,7 @@ def _check_one_name(position: Sequence[Any], keyword: str) -> None:
             raise StatementRefused(
                 f"{keyword} would put {', '.join(names)} and other columns into one column of the "
                 "result, and a value only decrypts under its own logical name: select the members "
-                "one by one, or give both columns one logical_name="
+                "one by one"
             )
 
 
