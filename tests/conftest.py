@@ -6,8 +6,13 @@
 ``postgres``        session   PostgreSQL: ``.admin_url .url(database, user) .create_database()``
 ``database``        function  a migrated database: ``.url .migrate_url .officer_url .rotator_url
                               .admin_url .sqlalchemy_url .connect() .create_all(metadata) .realm``
+``any_postgres``    session   ``postgres``, then ``postgres17``: a test runs with each
+``any_database``    function  a migrated database in each
 ``own_openbao``     function  an OpenBao (raft) to maltreat: ``.faults.kill() .freeze() …``
 ``own_postgres``    function  a PostgreSQL to maltreat, likewise
+``leasing``         function  OpenBao leases logins of ``database``: ``.settings(role)
+                              .creds_role(lease, ttl=, max_ttl=) .credentials(lease)``
+``own_leasing``     function  the same with ``own_openbao``
 ``realm``           session   the realm of every test database
 ==================  ========  ================================================================
 
@@ -25,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.folders",
     "tests.fixtures.openbao",
     "tests.fixtures.postgres",
+    "tests.fixtures.leasing",  # imports the others
 ]
 
 
