@@ -7,11 +7,10 @@ from typing import Any
 
 from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.db.tls import Transport, TransportWarning, transport_for
+from vaultdb.db.tls_check import check_transport
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
@@ -22,8 +21,6 @@ __all__ = [
     "connect_arguments",
     "new_engine",
 ]
-
-_TLS_HERE = "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()"
 
 
 def connect_arguments(
@@ -60,7 +57,7 @@ def attach(engine: Engine, settings: DatabaseSettings) -> None:
     """
     if engine.dialect.name != "postgresql":
         return
-    transport = transport_for(_url(settings), settings)
+    check_transport(engine, transport_for(_url(settings), settings))
     if settings.password is not None or settings.password_file is not None:
 
         @event.listens_for(engine, "do_connect")
@@ -68,33 +65,6 @@ def attach(engine: Engine, settings: DatabaseSettings) -> None:
             _dialect: Any, _record: Any, _args: list[Any], parameters: dict[str, Any]
         ) -> None:
             parameters["password"] = settings.read_password()
-
-    if transport.is_checked:
-        event.listen(engine, "connect", check_tls)
-
-
-def check_tls(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """Ask the server whether this connection uses TLS: an option may be lost, the fact is not.
-
-    Raises:
-        ConfigurationError: it does not.
-
-    """
-    cursor = connection.cursor()
-    try:
-        # A role set at login, as the migrator's is, may not see the session's own row.
-        cursor.execute("SET LOCAL ROLE NONE")
-        cursor.execute(_TLS_HERE)
-        row = cursor.fetchone()
-    finally:
-        cursor.close()
-    connection.rollback()
-    if row is None or not row[0]:
-        connection.close()
-        raise ConfigurationError(
-            "the server says that this connection does not use TLS; a proxy in between ends it:"
-            " connect directly, or set database.pooler or allow_insecure"
-        )
 
 
 def new_engine(settings: DatabaseSettings, **options: Any) -> Engine:

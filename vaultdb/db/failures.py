@@ -99,4 +99,4 @@ def connection_problem(error: psycopg.Error) -> str:
     text = text or (lines[0] if lines else type(error).__name__)
     text = text.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     remedy = next((remedy for mark, remedy in _CONNECTING if mark in str(error)), None)
-    return f"{text}; {remedy}" if remedy else text
+    return f"{text}; {remedy}" if remedy and remedy not in text else text

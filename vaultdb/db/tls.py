@@ -1,4 +1,8 @@
-"""What libpq is told about TLS and the login, and why a URL that says less is refused."""
+"""What libpq is told about TLS and the login, and why a URL that says less is refused.
+
+Every option that decides who is trusted is passed explicitly: an argument wins over a `PG*`
+variable and over a service file, so neither can weaken a connection unseen.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,48 @@ from typing import Any
 import psycopg
 from sqlalchemy.engine import URL
 
+from vaultdb.db.tls_files import FILES, refuse_text_for_files
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 
 REQUIRE_AUTH_SINCE = 160000
-"""The first libpq that knows `require_auth`; before it `channel_binding` alone forces SCRAM."""
+"""The first libpq that knows `require_auth` and `sslcertmode`; before it `channel_binding` alone
+forces SCRAM."""
+KEY_LOG_SINCE = 180000
+"""The first libpq that knows `sslkeylogfile`."""
 
-_STRONG = {"sslmode": "verify-full", "channel_binding": "require", "require_auth": "scram-sha-256"}
+MINIMUM_TLS = "TLSv1.3"
+
+_STRONG = {
+    "sslmode": "verify-full",
+    "channel_binding": "require",
+    "require_auth": "scram-sha-256",
+    "ssl_min_protocol_version": MINIMUM_TLS,
+}
+_RANKS = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+    "sslcertmode": ("disable", "allow", "require"),
+}
 _WHY = {
     "sslmode": "does not check who the server is",
     "channel_binding": "lets a machine in the middle replay the login",
     "require_auth": "lets a false server ask for the password itself",
+    "ssl_min_protocol_version": "lets the two sides agree on an older TLS",
+    "ssl_max_protocol_version": "rules out TLS 1.3",
+    "sslcertmode": "connects also when the client certificate is not used",
+    "sslkeylogfile": "writes the keys of the connection to a file",
 }
-# Owned here: taken out of the URL, so that nothing weaker reaches libpq unseen.
-_OWNED = (*_STRONG, "sslrootcert", "sslcert", "sslkey", "gssencmode")
+GUARDED = tuple(_WHY)
+"""The options whose value must not be weakened on the way to libpq."""
+
+# Taken out of the URL, so that nothing weaker reaches libpq unseen.
+_OWNED = (*GUARDED, *FILES, "gssencmode")
+_NOT_LIBPQ = {
+    "ssl": "that is another driver's word; write sslmode=verify-full or nothing",
+    "conninfo": "it would carry other options past this check; write them one by one",
+}
 
 # PgBouncer ends TLS and SCRAM itself and offers no channel binding.
 _POOLER = (
@@ -44,81 +76,165 @@ class Transport:
     """Without the TLS options, which are in `arguments`."""
     arguments: dict[str, Any] = field(repr=False)
     is_checked: bool
-    """Whether a new connection must be found to use TLS on the server's side too."""
+    """Whether the server is asked after each connect what it sees of all this."""
     notes: tuple[str, ...] = ()
     """What is weaker than the default, to be said aloud."""
+    may_differ: bool = False
+    """Whether the caller's own arguments may be weaker: `allow_insecure` is set."""
 
 
 def transport_for(url: URL, settings: DatabaseSettings) -> Transport:
     """Decide on TLS for a PostgreSQL URL.
 
-    Over TCP: `sslmode=verify-full`, `channel_binding=require`, `require_auth=scram-sha-256`;
-    a client certificate without a password is the login itself, so the last two do not apply.
-    Over a Unix socket the kernel does what TLS would, and the three are left out.
+    Over TCP: `sslmode=verify-full`, TLS 1.3, `channel_binding=require` and
+    `require_auth=scram-sha-256`. A client certificate must be used when there is one; without a
+    password it is the login itself, and the last two cannot be asked for. Over a Unix socket the
+    kernel does what TLS would, and all but the first are left out.
 
     Raises:
         ConfigurationError: the URL asks for less and `allow_insecure` is not set.
 
     """
-    said = {key: str(value) for key, value in url.query.items() if key in _OWNED}
+    _refuse_strangers(url)
+    said = _said(url)
     url = url.difference_update_query(_OWNED)
+    files = _files(settings, said)
+    refuse_text_for_files(files)
     if _is_socket(url):
         # libpq ignores sslmode for a socket; it stays for a host that a service file names.
-        files = _certificates(settings, said)
         return Transport(url, {"sslmode": "verify-full", "gssencmode": "disable", **files}, False)
-    arguments: dict[str, Any] = {"gssencmode": "disable", **_certificates(settings, said)}
-    wanted = _wanted(settings, url, arguments)
+    wanted = _wanted(settings, url, has_certificate=_has_certificate(settings, files))
     notes = []
     if settings.pooler == "pgbouncer":
-        wanted.pop("channel_binding", None)
-        arguments["channel_binding"] = "disable"
+        wanted["channel_binding"] = "disable"
+        said.pop("channel_binding", None)
         notes.append(_POOLER)
-    weaker = {key: said[key] for key in wanted if key in said and said[key] != wanted[key]}
-    if weaker and not settings.allow_insecure:
-        raise ConfigurationError(_refusal(weaker))
     if settings.allow_insecure:
-        wanted, lost = _as_said(wanted, said)
+        chosen, lost = _as_said(wanted, said)
         notes += lost
-    arguments |= wanted
-    is_checked = arguments.get("sslmode") == "verify-full" and settings.pooler == "none"
-    return Transport(url, arguments, is_checked, tuple(notes))
+    else:
+        _refuse_weaker(wanted, said)
+        chosen = wanted | _stronger(wanted, said) | _without_limits()
+    arguments: dict[str, Any] = {"gssencmode": "disable", **files, **chosen}
+    is_checked = chosen.get("sslmode") == "verify-full" and settings.pooler == "none"
+    return Transport(url, arguments, is_checked, tuple(notes), settings.allow_insecure)
+
+
+def is_weaker(option: str, value: str, wanted: str) -> bool:
+    """Whether a value of one of libpq's options gives less than the wanted one."""
+    if option == "require_auth":
+        return not value or not _methods(value) <= _methods(wanted)
+    if option in _RANKS:
+        ranks = _RANKS[option]
+        return value not in ranks or ranks.index(value) < ranks.index(wanted)
+    if option == "ssl_max_protocol_version":
+        return value not in ("", MINIMUM_TLS)
+    return value != wanted
+
+
+def reasons(weaker: Mapping[str, str]) -> str:
+    """Return each weaker option with what it gives away."""
+    return ", ".join(f"{key}={value}, which {_WHY[key]}" for key, value in weaker.items())
+
+
+def _refuse_strangers(url: URL) -> None:
+    for key, problem in _NOT_LIBPQ.items():
+        if key in url.query:
+            raise ConfigurationError(f"database.url has the option {key}: {problem}")
+
+
+def _said(url: URL) -> dict[str, str]:
+    said = {}
+    for key in _OWNED:
+        value = url.query.get(key)
+        if isinstance(value, tuple):
+            raise ConfigurationError(f"database.url says {key} more than once; say it once")
+        if value is not None:
+            said[key] = value
+    return said
 
 
 def _is_socket(url: URL) -> bool:
     """Whether every host is a Unix socket; libpq takes one when no host is named at all."""
     named = url.host or url.query.get("host") or os.environ.get("PGHOST") or ""
+    if not named and (url.query.get("service") or os.environ.get("PGSERVICE")):
+        return False  # the service file may name any host
     hosts = named if isinstance(named, tuple) else tuple(str(named).split(","))
     address = url.query.get("hostaddr") or os.environ.get("PGHOSTADDR")
     return not address and all(not host or host.startswith(("/", "@")) for host in hosts)
 
 
-def _certificates(settings: DatabaseSettings, said: Mapping[str, str]) -> dict[str, str]:
+def _files(settings: DatabaseSettings, said: Mapping[str, str]) -> dict[str, str]:
     chosen = {
         "sslrootcert": settings.sslrootcert,
         "sslcert": settings.sslcert,
         "sslkey": settings.sslkey,
     }
-    files = {key: str(value) if value else said.get(key) for key, value in chosen.items()}
+    files = {key: str(chosen[key]) if chosen.get(key) else said.get(key, "") for key in FILES}
     return {key: value for key, value in files.items() if value}
 
 
-def _wanted(settings: DatabaseSettings, url: URL, files: Mapping[str, str]) -> dict[str, str]:
+def _has_certificate(settings: DatabaseSettings, files: Mapping[str, str]) -> bool:
+    return bool(settings.certificate_role or files.get("sslcert") or os.environ.get("PGSSLCERT"))
+
+
+def _has_password(settings: DatabaseSettings, url: URL) -> bool:
+    said = (url.password, url.query.get("password"), url.query.get("passfile"))
+    given = (settings.password, settings.password_file, settings.lease)
+    environment = (os.environ.get("PGPASSWORD"), os.environ.get("PGPASSFILE"))
+    return any(bool(each) for each in (*said, *given, *environment))
+
+
+def _wanted(settings: DatabaseSettings, url: URL, *, has_certificate: bool) -> dict[str, str]:
     wanted = dict(_STRONG)
-    has_password = url.password or settings.password or settings.password_file
-    if "sslcert" in files and not has_password:
-        return {"sslmode": wanted["sslmode"]}
+    if has_certificate:
+        wanted["sslcertmode"] = "require"
+        if not _has_password(settings, url):
+            # The server asks for nothing then, unless ~/.pgpass has a password for it.
+            wanted |= {"channel_binding": "prefer", "require_auth": "scram-sha-256,none"}
     if psycopg.pq.version() < REQUIRE_AUTH_SINCE:
+        wanted.pop("sslcertmode", None)
         del wanted["require_auth"]
     return wanted
+
+
+def _without_limits() -> dict[str, str]:
+    """Return what undoes a variable or a service file that would limit or reveal: no value."""
+    unset = {"ssl_max_protocol_version": ""}
+    return unset | ({"sslkeylogfile": ""} if psycopg.pq.version() >= KEY_LOG_SINCE else {})
+
+
+def _refuse_weaker(wanted: Mapping[str, str], said: Mapping[str, str]) -> None:
+    compared = {**wanted, "ssl_max_protocol_version": "", "sslkeylogfile": ""}
+    weaker = {
+        key: said[key]
+        for key in compared
+        if key in said and is_weaker(key, said[key], compared[key])
+    }
+    if weaker:
+        defaults = [f"{key}={compared[key]}" for key in weaker if compared[key]]
+        note = f" ({', '.join(defaults)} is the default)" if defaults else ""
+        raise ConfigurationError(
+            f"database.url says {reasons(weaker)}; remove it{note},"
+            " or set VAULTDB_ALLOW_INSECURE=true"
+        )
+
+
+def _stronger(wanted: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    return {key: said[key] for key in wanted if key in said}
 
 
 def _as_said(
     wanted: Mapping[str, str], said: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
     """Return what the URL says, the rest left to libpq, and a note about what is lost."""
-    chosen = {key: said[key] for key in wanted if key in said}
+    chosen = {key: said[key] for key in _WHY if key in said}
+    if "channel_binding" in wanted and wanted["channel_binding"] == "disable":
+        chosen["channel_binding"] = "disable"
     lost = [
-        f"{key}={chosen.get(key, 'default')}" for key in wanted if chosen.get(key) != wanted[key]
+        f"{key}={chosen.get(key, 'default')}"
+        for key in wanted
+        if is_weaker(key, chosen.get(key, ""), wanted[key])
     ]
     if not lost:
         return chosen, []
@@ -129,10 +245,5 @@ def _as_said(
     return chosen, [note]
 
 
-def _refusal(weaker: Mapping[str, str]) -> str:
-    reasons = ", ".join(f"{key}={value}, which {_WHY[key]}" for key, value in weaker.items())
-    defaults = ", ".join(f"{key}={_STRONG[key]}" for key in weaker)
-    return (
-        f"database.url says {reasons}; remove it ({defaults} is the default),"
-        " or set VAULTDB_ALLOW_INSECURE=true"
-    )
+def _methods(value: str) -> set[str]:
+    return {method.strip() for method in value.split(",")}

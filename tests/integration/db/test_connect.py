@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.fixtures.postgres import Database
-from vaultdb.db.connect import TransportWarning, attach, check_tls, connect_arguments, new_engine
+from vaultdb.db.connect import TransportWarning, attach, connect_arguments, new_engine
 from vaultdb.db.cursor import ask_for_binary_results
+from vaultdb.db.tls import transport_for
+from vaultdb.db.tls_check import connection_check
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 
@@ -70,7 +72,8 @@ def test_a_server_of_another_name_is_refused(database: Database) -> None:
 
 def test_a_connection_that_lost_its_tls_is_not_used(database: Database) -> None:
     engine = sa.create_engine(database.sqlalchemy_url)
-    sa.event.listen(engine, "connect", lambda dbapi, record: check_tls(_Unencrypted(dbapi), record))
+    check = connection_check(transport_for(sa.make_url(database.url), settings(database.url)))
+    sa.event.listen(engine, "connect", lambda dbapi, record: check(_Unencrypted(dbapi), record))
     with pytest.raises(ConfigurationError, match="does not use TLS"):
         engine.connect()
     engine.dispose()
@@ -93,8 +96,8 @@ class _NoTls:
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
 
-    def fetchone(self) -> tuple[bool]:
-        return (False,)
+    def fetchone(self) -> tuple[Any, ...]:
+        return (False, None, False, None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)

@@ -13,12 +13,21 @@ from vaultdb.db.tls import transport_for
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 
-STRONG = {
+SAID = {
     "sslmode": "verify-full",
     "channel_binding": "require",
     "require_auth": "scram-sha-256",
-    "gssencmode": "disable",
+    "ssl_min_protocol_version": "TLSv1.3",
 }
+UNSET = {"ssl_max_protocol_version": "", "sslkeylogfile": ""}
+"""No value, said aloud: a variable or a service file cannot give one then."""
+
+STRONG = {**SAID, **UNSET, "gssencmode": "disable"}
+
+
+@pytest.fixture(autouse=True)
+def newest_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psycopg.pq.version", lambda: 180000)
 
 
 def settings(url: str, **values: Any) -> DatabaseSettings:
@@ -52,11 +61,78 @@ def test_saying_the_default_is_fine() -> None:
         ("channel_binding=prefer", "machine in the middle"),
         ("require_auth=password", "false server"),
         ("require_auth=scram-sha-256,password", "false server"),
+        ("require_auth=none", "false server"),
+        ("sslmod%65=prefer", "does not check who the server is"),
+        ("ssl_min_protocol_version=TLSv1.2", "older TLS"),
+        ("ssl_max_protocol_version=TLSv1.2", "rules out TLS 1.3"),
+        ("sslkeylogfile=/tmp/keys", "writes the keys of the connection to a file"),
+        ("host=db:5432&host=other:5432&sslmode=prefer", "does not check who the server is"),
+        ("service=clinic&sslmode=prefer", "does not check who the server is"),
     ],
 )
 def test_a_weaker_url_is_refused_with_the_reason(query: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{reason}.*VAULTDB_ALLOW_INSECURE"):
         arguments(f"postgresql://app@db/clinic?{query}")
+
+
+def test_the_reason_names_only_defaults_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"to a file; remove it, or set VAULTDB"):
+        arguments("postgresql://app@db/clinic?sslkeylogfile=/tmp/keys")
+
+
+def test_an_option_said_twice_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="says sslmode more than once"):
+        arguments("postgresql://app@db/clinic?sslmode=verify-full&sslmode=disable")
+
+
+@pytest.mark.parametrize(
+    ("query", "remedy"),
+    [("ssl=true", "write sslmode=verify-full"), ("conninfo=sslmode%3Ddisable", "one by one")],
+)
+def test_options_that_are_not_libpqs_are_refused(query: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError, match=remedy):
+        arguments(f"postgresql://app@db/clinic?{query}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGSSLMODE", "disable"),
+        ("PGCHANNELBINDING", "disable"),
+        ("PGREQUIREAUTH", "password"),
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2"),
+        ("PGGSSENCMODE", "prefer"),
+    ],
+)
+def test_each_variable_that_could_weaken_is_overridden_by_an_argument(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert arguments("postgresql://app@db/clinic") == STRONG
+
+
+def test_a_service_file_may_name_a_host_and_is_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert arguments("postgresql:///clinic?service=clinic") == STRONG
+    monkeypatch.setenv("PGSERVICE", "clinic")
+    assert arguments("postgresql:///clinic") == STRONG
+
+
+def test_an_older_libpq_is_not_given_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psycopg.pq.version", lambda: 150000)
+    found = arguments("postgresql://app@db/clinic", sslcert="/c.pem", password="x")
+    assert not {"require_auth", "sslcertmode", "sslkeylogfile"} & set(found)
+    assert found["channel_binding"] == "require"
+
+
+@pytest.mark.parametrize("option", ["sslrootcert", "sslcert", "sslkey"])
+@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----\nhunter2", "a\nb"])
+def test_a_pem_text_where_a_path_belongs_is_refused_and_not_repeated(
+    option: str, text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"database.{option} holds a PEM text") as caught:
+        arguments("postgresql://app@db/clinic", **{option: text})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_nothing_about_tls_stays_in_the_url() -> None:
@@ -80,7 +156,7 @@ def test_allow_insecure_takes_the_url_at_its_word_and_says_so() -> None:
 
 
 def test_allow_insecure_is_silent_where_nothing_is_lost() -> None:
-    query = "&".join(f"{key}={value}" for key, value in STRONG.items())
+    query = "&".join(f"{key}={value}" for key, value in SAID.items())
     connect_arguments(settings(f"postgresql://app@db/clinic?{query}", allow_insecure=True))
 
 
@@ -104,9 +180,30 @@ def test_one_tcp_host_among_sockets_counts() -> None:
 def test_a_client_certificate_without_password_is_the_login() -> None:
     found = arguments("postgresql://app@db/clinic", sslcert="/c.pem", sslkey="/k.pem")
     assert found["sslmode"] == "verify-full"
-    assert "require_auth" not in found
+    assert found["require_auth"] == "scram-sha-256,none"
     both = arguments("postgresql://app@db/clinic", sslcert="/c.pem", password="x")
     assert both["require_auth"] == "scram-sha-256"
+    assert both["channel_binding"] == "require"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sslcert": "/c.pem"},
+        {"certificate_role": "app"},
+        {"certificate_role": "app", "lease": "app-rw"},
+    ],
+)
+def test_a_client_certificate_must_be_used(values: dict[str, str]) -> None:
+    assert arguments("postgresql://app@db/clinic", **values)["sslcertmode"] == "require"
+    with pytest.raises(ConfigurationError, match="when the client certificate is not used"):
+        arguments("postgresql://app@db/clinic?sslcertmode=allow", **values)
+
+
+def test_a_stronger_word_of_the_url_counts() -> None:
+    url = "postgresql://app@db/clinic?channel_binding=require&require_auth=scram-sha-256"
+    found = arguments(url, sslcert="/c.pem")
+    assert (found["channel_binding"], found["require_auth"]) == ("require", "scram-sha-256")
 
 
 def test_a_pooler_relaxes_what_it_cannot_do_and_says_so() -> None:

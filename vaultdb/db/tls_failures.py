@@ -1,0 +1,99 @@
+"""One clear line for a connection that TLS or the login ended.
+
+libpq calls every certificate that it does not accept "certificate verify failed": expired, of an
+authority that is not ours, not yet valid. Which of them it is can be found out by asking again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_only
+
+from vaultdb.db.failures import connection_problem
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import ExceptionContext
+
+    from vaultdb.db.tls import Transport
+
+T = TypeVar("T")
+
+PROBE_TIMEOUT = 2.0
+"""Seconds for the second look at a certificate that libpq refused."""
+
+_REQUEST_TLS = struct.pack("!II", 8, 80877103)  # SSLRequest of PostgreSQL's protocol 3.0
+_ACCEPTED = b"S"
+_UNTRUSTED = "certificate verify failed"
+_SERVER = re.compile(r'server at "(?P<host>[^"]+)"(?: \((?P<address>[^)]+)\))?, port (?P<port>\d+)')
+
+
+def explain_failures(engine: Engine, transport: Transport) -> None:
+    """Give each failed connect of `engine` one line that says what to do.
+
+    The exception stays what it was: psycopg's `OperationalError` in SQLAlchemy's.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def explain(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if context.connection is not None or not isinstance(error, psycopg.Error):
+            return
+        if error.diag.sqlstate is not None:
+            return  # not libpq's, but of a statement after the connect
+        text = connection_problem(error)
+        if _UNTRUSTED in text:
+            is_async = context.dialect.is_async
+            reason = _off_the_loop(lambda: why_untrusted(text, transport), is_async=is_async)
+            text = text.replace(_UNTRUSTED, f"{_UNTRUSTED}: {reason}", 1) if reason else text
+        error.args = (text,)
+        if isinstance(context.sqlalchemy_exception, DBAPIError):
+            kind = type(error)
+            context.sqlalchemy_exception.args = (f"({kind.__module__}.{kind.__name__}) {text}",)
+
+
+def why_untrusted(failure: str, transport: Transport) -> str:
+    """Return OpenSSL's reason for refusing a server's certificate; empty when it gives none.
+
+    Args:
+        failure: libpq's text, which names the server.
+        transport: holds the authorities that are trusted.
+
+    """
+    place = _SERVER.search(failure)
+    if place is None:
+        return ""
+    try:
+        context = _context(str(transport.arguments.get("sslrootcert") or ""))
+        address = (place["address"] or place["host"], int(place["port"]))
+        with socket.create_connection(address, timeout=PROBE_TIMEOUT) as plain:
+            plain.sendall(_REQUEST_TLS)
+            if plain.recv(1) == _ACCEPTED:
+                context.wrap_socket(plain, server_hostname=place["host"]).close()
+    except ssl.SSLCertVerificationError as error:
+        return str(error.verify_message)
+    except (OSError, ValueError):
+        pass
+    return ""
+
+
+def _context(authorities: str) -> ssl.SSLContext:
+    """Trust what libpq trusts: the setting, else the variable, else the file of the user."""
+    default = Path("~/.postgresql/root.crt").expanduser()
+    file = authorities or os.environ.get("PGSSLROOTCERT") or str(default)
+    return ssl.create_default_context(cafile=None if file == "system" else file)
+
+
+def _off_the_loop(work: Callable[[], T], *, is_async: bool) -> T:
+    return await_only(asyncio.to_thread(work)) if is_async else work()
