@@ -163,7 +163,7 @@ def test_the_stored_bytes_can_be_asked_for():
             lambda: select(
                 union_all(select(doc.c.id, doc.c.a), select(other.c.id, other.c.a)).subquery().c.a
             ),
-            r"doc\.a and other\.a.*logical_name=",
+            r"doc\.a and other\.a.*two statements",
         ),
         (
             lambda: select(
