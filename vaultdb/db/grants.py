@@ -6,46 +6,60 @@ and can change none; the officer adds keys; the rotator replaces wrapped keys it
 
 from __future__ import annotations
 
-OWNER = "vaultdb_owner"
+from collections.abc import Mapping
+
+from vaultdb.db.privileges import Privilege
+from vaultdb.db.quoting import quote_name
+from vaultdb.db.role_names import RoleNames
 
 _READ = (
-    "USAGE ON SCHEMA vaultdb",
-    "SELECT ON vaultdb.realm, vaultdb.data_key, vaultdb.logical_name, vaultdb.alembic_version",
+    Privilege("schema", "vaultdb", "USAGE"),
+    *(
+        Privilege("table", f"vaultdb.{table}", "SELECT")
+        for table in ("realm", "data_key", "logical_name", "alembic_version")
+    ),
 )
 _DATA = (
     *_READ,
-    "EXECUTE ON FUNCTION vaultdb.bind_row(bytea, bytea)",
-    "USAGE ON TYPE vaultdb.envelope",
+    Privilege("function", "vaultdb.bind_row(bytea,bytea)", "EXECUTE"),
+    Privilege("type", "vaultdb.envelope", "USAGE"),
+)
+_ADD_KEYS = (Privilege("table", "vaultdb.data_key", "INSERT"),)
+_REWRAP = tuple(
+    Privilege("column", f"vaultdb.data_key.{column}", "UPDATE")
+    for column in ("wrapped", "wrapped_prev", "kek_version", "rewrapped_at")
 )
 
-GRANTS: dict[str, tuple[str, ...]] = {
-    "vaultdb_rw": _DATA,
-    "vaultdb_ro": _DATA,
-    "vaultdb_officer": (*_READ, "INSERT ON vaultdb.data_key"),
-    "vaultdb_rotator": (
-        *_READ,
-        "UPDATE (wrapped, wrapped_prev, kek_version, rewrapped_at) ON vaultdb.data_key",
-    ),
-}
-"""Capability role to privileges; granted at the end of every migration to the roles that exist."""
 
-APP_ROLES = ("vaultdb_rw", "vaultdb_ro")
-"""Membership in one of these marks a login of the application, which must not run migrations."""
+def privileges(names: RoleNames) -> Mapping[str, tuple[Privilege, ...]]:
+    """Return what each capability role holds; the roles' names are unquoted."""
+    return {
+        names.rw: _DATA,
+        names.ro: _DATA,
+        names.officer: (*_READ, *_ADD_KEYS),
+        names.rotator: (*_DATA, *_REWRAP),
+    }
 
 
-def grants_for(role: str) -> list[str]:
+def app_roles(names: RoleNames) -> tuple[str, str]:
+    """Return the roles whose members are the application's logins, which must not migrate."""
+    return names.rw, names.ro
+
+
+def grants_for(role: str, names: RoleNames) -> list[str]:
     """Return the GRANT statements of one capability role."""
-    return [f"GRANT {privilege} TO {role}" for privilege in GRANTS[role]]
+    return [privilege.grant(quote_name(role)) for privilege in privileges(names)[role]]
 
 
-def guarded_grants() -> str:
+def guarded_grants(names: RoleNames) -> str:
     """Return one DO block that grants to the roles that exist, for scripts made offline."""
     lines = []
-    for role in GRANTS:
-        body = " ".join(f"{statement};" for statement in grants_for(role))
+    for role in privileges(names):
+        body = "\n".join(f"    {statement};" for statement in grants_for(role, names))
+        literal = "'" + role.replace("'", "''") + "'"
         lines.append(
-            f"  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{role}') THEN\n"
-            f"    {body}\n"
+            f"  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN\n"
+            f"{body}\n"
             "  END IF;"
         )
-    return "DO $$ BEGIN\n" + "\n".join(lines) + "\nEND $$"
+    return "DO $vaultdb$ BEGIN\n" + "\n".join(lines) + "\nEND $vaultdb$"

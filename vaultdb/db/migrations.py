@@ -23,9 +23,13 @@ from sqlalchemy.dialects import postgresql
 
 from vaultdb.db import grants
 from vaultdb.db.realm import check_realm, read_realm, record_realm
+from vaultdb.db.role_names import RoleNames
 from vaultdb.db.schema import SCHEMA, data_key_table, realm_table
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError, SchemaError
+
+NAMES = RoleNames()
+"""The capability roles that migrations grant to."""
 
 LOCK_TIMEOUT = "5s"
 """How long a migration waits for a table that the application has locked before it gives up."""
@@ -177,7 +181,7 @@ def offline_sql(*, realm: UUID, revision: str = "head") -> str:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     record = insert(realm_table).values(realm=realm)
     record_sql = record.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    closing = f"{record_sql};\n\n{grants.guarded_grants()};"
+    closing = f"{record_sql};\n\n{grants.guarded_grants(NAMES)};"
     return f"{before}{begin}\n\n{opening}{body}{closing}\n\n{commit}{after}"
 
 
@@ -226,7 +230,7 @@ def _prepare(connection: Connection) -> None:
         raise SchemaError(
             "another migration of vaultdb is running on this database; wait for it to end"
         )
-    owner = connection.scalar(text(_OWNER), {"schema": SCHEMA, "owner": grants.OWNER})
+    owner = connection.scalar(text(_OWNER), {"schema": SCHEMA, "owner": NAMES.owner})
     if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
         authorization = f" AUTHORIZATION {owner}" if owner else ""
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}{authorization}"))
@@ -240,7 +244,7 @@ def _refuse_app(connection: Connection) -> None:
         SELECT session_user::text, r.rolname FROM pg_roles r
         WHERE r.rolname = ANY(:roles) AND pg_has_role(session_user, r.oid, 'MEMBER')
           AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)"""
-    found = connection.execute(text(of_the_app), {"roles": list(grants.APP_ROLES)}).first()
+    found = connection.execute(text(of_the_app), {"roles": list(grants.app_roles(NAMES))}).first()
     if found is not None:
         raise ConfigurationError(
             f"login {found[0]} is a member of {found[1]}, so it is the application's; migrations"
@@ -249,10 +253,11 @@ def _refuse_app(connection: Connection) -> None:
 
 
 def _grant(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    roles = grants.privileges(NAMES)
     query = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles)")
-    found = set(connection.scalars(query, {"roles": list(grants.GRANTS)}))
-    granted = tuple(role for role in grants.GRANTS if role in found)
+    found = set(connection.scalars(query, {"roles": list(roles)}))
+    granted = tuple(role for role in roles if role in found)
     for role in granted:
-        for statement in grants.grants_for(role):
+        for statement in grants.grants_for(role, NAMES):
             connection.execute(text(statement))
-    return granted, tuple(role for role in grants.GRANTS if role not in found)
+    return granted, tuple(role for role in roles if role not in found)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
+from vaultdb.db.quoting import parts_of, qualified
 from vaultdb.roles.fact import Fact
-from vaultdb.roles.quoting import parts_of, qualified
 
 if TYPE_CHECKING:
     from vaultdb.db.role_names import RoleNames

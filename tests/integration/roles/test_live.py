@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from tests.fixtures.postgres import Database
+from vaultdb.db.quoting import quote_name
 from vaultdb.db.role_names import RoleNames
 from vaultdb.roles.fact import PUBLIC, Fact
 from vaultdb.roles.live import live_facts
-from vaultdb.roles.quoting import quote_name
 
 NAMES = RoleNames()
 

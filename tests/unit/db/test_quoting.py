@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultdb.roles.quoting import parts_of, qualified, quote_name
+from vaultdb.db.quoting import parts_of, qualified, quote_name
 
 
 @pytest.mark.parametrize(
