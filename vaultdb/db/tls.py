@@ -99,6 +99,10 @@ def transport_for(url: URL, settings: DatabaseSettings) -> Transport:
     said = _said(url)
     url = url.difference_update_query(_OWNED)
     files = _files(settings, said)
+    if settings.certificate_role and files.get("sslcert"):
+        raise ConfigurationError(
+            "database.certificate_role and sslcert contradict each other; set only one of them"
+        )
     refuse_text_for_files(files)
     if _is_socket(url):
         # libpq ignores sslmode for a socket; it stays for a host that a service file names.
