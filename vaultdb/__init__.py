@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from vaultdb.orm.indexes import Equality
     from vaultdb.orm.text_columns import columns
     from vaultdb.orm.types import Encrypted
+    from vaultdb.roles.access import access
+    from vaultdb.roles.grant import Grant
     from vaultdb.settings import Settings
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "DevStackError",
     "Encrypted",
     "Equality",
+    "Grant",
     "KeyDenied",
     "KeyMissing",
     "KeyRollback",
@@ -61,6 +64,7 @@ __all__ = [
     "VaultRejected",
     "VaultUnavailable",
     "VaultUntrusted",
+    "access",
     "acting_as",
     "columns",
     "create_async_engine",
@@ -73,7 +77,9 @@ _HOMES = {
     "Acting": "vaultdb.guard.principal",
     "Encrypted": "vaultdb.orm.types",
     "Equality": "vaultdb.orm.indexes",
+    "Grant": "vaultdb.roles.grant",
     "Settings": "vaultdb.settings",
+    "access": "vaultdb.roles.access",
     "acting_as": "vaultdb.guard.principal",
     "columns": "vaultdb.orm.text_columns",
     "create_async_engine": "vaultdb.engine",
