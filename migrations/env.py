@@ -1,24 +1,12 @@
-"""Run vaultdb's own migrations on the connection, or into the buffer, that `vaultdb.db` provides.
+"""Run vaultdb's own migrations; `vaultdb migrate` gives the session, and handles what is around.
 
-Not meant for the `alembic` command: the login, the lock, the realm and the grants are handled
-by `vaultdb migrate` (`vaultdb.db.migrations`).
+Not meant for the `alembic` command: the realm and the grants belong to the same transaction.
 """
 
 from __future__ import annotations
 
 from alembic import context
 
-attributes = context.config.attributes
-options = {
-    "version_table_schema": "vaultdb",
-    "target_metadata": None,
-    "on_version_apply": attributes.get("on_version_apply"),
-}
+import vaultdb.alembic
 
-if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", literal_binds=True, **options)
-else:
-    context.configure(connection=attributes["connection"], **options)
-
-with context.begin_transaction():
-    context.run_migrations()
+vaultdb.alembic.run(context, version_table_schema="vaultdb", transaction_per_migration=False)

@@ -10,3 +10,5 @@ KEYS = logging.getLogger("vaultdb.keys")
 """Data keys that cannot be had, and that can be had again; first keys that were made."""
 VAULT = logging.getLogger("vaultdb.vault")
 """Logins and renewals."""
+MIGRATIONS = logging.getLogger("vaultdb.migrations")
+"""What a migration waits for, and what it could not record."""

@@ -1,6 +1,6 @@
 """Data keys, realm, logical names, envelope domain and bind_row.
 
-The schema itself is made by `vaultdb.db.migrations`, because Alembic's version table lives in it.
+The schema itself is made by `vaultdb.alembic.own`, because Alembic's version table lives in it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 import vaultdb
 from vaultdb.db.connect import new_engine
-from vaultdb.db.migrations import upgrade
+from vaultdb.alembic.own import upgrade
 from vaultdb.dev.temporary import temporary_stack
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.store import MemoryKeyStore

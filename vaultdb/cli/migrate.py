@@ -9,7 +9,7 @@ import typer
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json
-from vaultdb.db import migrations
+from vaultdb.alembic import own as migrations
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.errors import ConfigurationError

@@ -16,6 +16,9 @@ from sqlalchemy import (
 )
 
 SCHEMA = "vaultdb"
+MIGRATIONS_SCHEMA = "vaultdb_migrations"
+"""Holds the version table of the user's migrations; the owner's alone, no other role sees it."""
+
 metadata = MetaData(schema=SCHEMA)
 
 realm_table = Table(

@@ -12,7 +12,8 @@ import psycopg
 from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.orm import Session
 
-from vaultdb.db import catalogue, migrations
+from vaultdb.alembic import own as migrations
+from vaultdb.db import catalogue
 from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.db.rewraps import RewrapTable
 from vaultdb.demo.clients import Clients

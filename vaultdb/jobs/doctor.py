@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from vaultdb.db import migrations
+from vaultdb.alembic import own as migrations
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.keystore import PostgresKeyStore

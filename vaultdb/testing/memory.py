@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool, StaticPool
 
-from vaultdb.db.migrations import status, upgrade
+from vaultdb.alembic.own import status, upgrade
 from vaultdb.db.url import normalise_url
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.store import MemoryKeyStore
@@ -44,4 +44,4 @@ def migrate_test_database(url: str) -> None:
     with engine.connect() as connection:
         found = status(connection)
     if found.pending:
-        upgrade(engine, realm=found.realm or MEMORY_REALM)
+        upgrade(engine, realm=found.realm or MEMORY_REALM, allow_superuser=True)

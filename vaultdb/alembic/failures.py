@@ -1,0 +1,114 @@
+"""Turn what goes wrong in a migration into one line that says what to do.
+
+What PostgreSQL says about a statement can quote a value, and a migration may move values: of
+such errors only the code is shown. What a user's own code raises is named by its place.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from vaultdb.db.failures import translated
+from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError
+
+if TYPE_CHECKING:
+    from vaultdb.alembic.session import Session
+    from vaultdb.alembic.trees import Tree
+
+_QUOTES_A_VALUE = ("22", "P0")
+"""Classes of SQLSTATE whose message is made of data, or of whatever a function raised."""
+
+_NEEDS_NO_TRANSACTION = "25001"
+_NEW_ENUM_VALUE = "55P04"
+
+
+@contextmanager
+def plain_failures(tree: Tree, session: Session | None = None) -> Iterator[None]:
+    """Translate everything that running a tree can raise.
+
+    Raises:
+        SchemaError: a revision failed; names it, and what stays applied.
+        ConfigurationError: the tree itself cannot be run.
+
+    """
+    try:
+        yield
+    except VaultDBError as error:
+        if session is not None and session.running is not None:
+            raise SchemaError(_in_revision(session, str(error))) from None
+        raise
+    except CommandError as error:
+        raise ConfigurationError(_alembic(tree, str(error))) from None
+    except (SQLAlchemyError, psycopg.Error) as error:
+        if session is None or session.running is None:
+            raise translated(error, "migrate", ConfigurationError) from None
+        raise SchemaError(_in_revision(session, statement_problem(error))) from None
+    except SyntaxError as error:
+        where = f"{error.filename}, line {error.lineno}"
+        raise ConfigurationError(f"{where}: python cannot read it: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+        problem = f"{_place(error, tree.folder)} raised {type(error).__name__}{_missing(error)}"
+        if session is not None and session.running is not None:
+            raise SchemaError(_in_revision(session, problem)) from None
+        raise ConfigurationError(problem) from None
+
+
+def statement_problem(error: BaseException) -> str:
+    """Say what PostgreSQL refused, without a value."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(original, psycopg.Error):
+        return f"the statement cannot be run ({type(error).__name__})"
+    state, message = original.sqlstate, original.diag.message_primary
+    if state is None or state.startswith(("08", "57")):
+        return "the connection to PostgreSQL was lost; what was not finished is rolled back"
+    if state == _NEEDS_NO_TRANSACTION:
+        return f"{message}: put it in a with op.get_context().autocommit_block()"
+    if state == _NEW_ENUM_VALUE:
+        return f"{message}: add the value in an earlier revision, in an autocommit_block"
+    if state.startswith(_QUOTES_A_VALUE):
+        return f"PostgreSQL refused a value or raised an exception ({state})"
+    return f"PostgreSQL says {message} ({state})"
+
+
+def _in_revision(session: Session, problem: str) -> str:
+    kept = [step.revision for step in session.steps if step.tree == session.tree]
+    after = f"; {', '.join(kept)} before it stays" if kept and not session.is_preview else ""
+    return f"revision {session.running} of tree {session.tree}: {problem}{after}"
+
+
+def _alembic(tree: Tree, message: str) -> str:
+    """Return Alembic's message in our way, with the remedy."""
+    text = message[:1].lower() + message[1:].rstrip(".")
+    if "heads are present" in text or "ultiple head" in text:
+        heads = " ".join(tree.script().get_heads())
+        return (
+            f"tree {tree.name} has several heads, {heads}: join them with"
+            f" vaultdb migrate new --merge {heads.replace(' ', ' --merge ')} MESSAGE"
+        )
+    if "not up to date" in text:
+        return f"tree {tree.name} has revisions that are not applied; run: vaultdb migrate up"
+    if "locate revision" in text:
+        known = ", ".join(["base", *tree.script().get_heads()])
+        return f"tree {tree.name}: {text}; known are {known}, and what vaultdb migrate status shows"
+    return f"tree {tree.name}: {text}"
+
+
+def _place(error: BaseException, folder: Path) -> str:
+    """Return file and line of the last frame inside the user's folder."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    return f"{inside[-1].filename}, line {inside[-1].lineno}:" if inside else f"{folder}:"
+
+
+def _missing(error: BaseException) -> str:
+    """Name what could not be imported or found; nothing else of a foreign text is shown."""
+    name = getattr(error, "name", None) if isinstance(error, ImportError | NameError) else None
+    return f" for {name}" if name else ""
