@@ -28,6 +28,8 @@ _TLS_AND_METHOD = (
     " FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()"
 )
 
+_PROOFS = {"scram-sha-256": frozenset({"scram-sha-256", "md5"}), "none": frozenset({"cert"})}
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -124,7 +126,8 @@ def _problem(seen: _Seen, asked: dict[str, Any]) -> str:
             " in its pg_hba.conf"
         )
     methods = str(asked.get("require_auth", ""))
-    if seen.knows_method and methods and seen.method not in _proofs(methods):
+    is_listed = all(method in _PROOFS for method in methods.split(","))
+    if seen.knows_method and is_listed and seen.method not in _proofs(methods):
         return (
             f"the server let the login in by {seen.method or 'trust'}, without the proof that was"
             " asked for; write scram-sha-256 or cert in its pg_hba.conf"
@@ -133,5 +136,9 @@ def _problem(seen: _Seen, asked: dict[str, Any]) -> str:
 
 
 def _proofs(methods: str) -> frozenset[str]:
-    """Return how the server calls what `require_auth` lists; only a certificate needs no answer."""
-    return frozenset("cert" if method == "none" else method for method in methods.split(","))
+    """Return how the server calls what `require_auth` lists, which libpq has enforced.
+
+    `md5` in pg_hba.conf means SCRAM for a password that is stored so; only a certificate needs no
+    answer of the client, and `trust` looks the same from there.
+    """
+    return frozenset().union(*(_PROOFS[method] for method in methods.split(",")))

@@ -36,6 +36,10 @@ PROBE_TIMEOUT = 2.0
 _REQUEST_TLS = struct.pack("!II", 8, 80877103)  # SSLRequest of PostgreSQL's protocol 3.0
 _ACCEPTED = b"S"
 _UNTRUSTED = "certificate verify failed"
+# PostgreSQL says so, too, when clientcert=verify-full finds another name in the certificate.
+_WRONG_PASSWORD = "password authentication failed"  # noqa: S105  # no password
+_OR_WRONG_NAME = ", or use a certificate whose common name is the login"
+_UNKNOWN = "expired, or of another authority"
 _SERVER = re.compile(r'server at "(?P<host>[^"]+)"(?: \((?P<address>[^)]+)\))?, port (?P<port>\d+)')
 
 
@@ -52,11 +56,14 @@ def explain_failures(engine: Engine, transport: Transport) -> None:
             return
         if error.diag.sqlstate is not None:
             return  # not libpq's, but of a statement after the connect
-        text = connection_problem(error)
+        text = str(error)
         if _UNTRUSTED in text:
             is_async = context.dialect.is_async
             reason = _off_the_loop(lambda: why_untrusted(text, transport), is_async=is_async)
-            text = text.replace(_UNTRUSTED, f"{_UNTRUSTED}: {reason}", 1) if reason else text
+            error.args = (text.replace(_UNTRUSTED, f"{_UNTRUSTED}: {reason}"),)
+        text = connection_problem(error)
+        if _WRONG_PASSWORD in text and transport.arguments.get("sslcertmode") == "require":
+            text += _OR_WRONG_NAME
         error.args = (text,)
         if isinstance(context.sqlalchemy_exception, DBAPIError):
             kind = type(error)
@@ -64,7 +71,7 @@ def explain_failures(engine: Engine, transport: Transport) -> None:
 
 
 def why_untrusted(failure: str, transport: Transport) -> str:
-    """Return OpenSSL's reason for refusing a server's certificate; empty when it gives none.
+    """Return OpenSSL's reason for refusing a server's certificate, as far as it gives one.
 
     Args:
         failure: libpq's text, which names the server.
@@ -73,7 +80,7 @@ def why_untrusted(failure: str, transport: Transport) -> str:
     """
     place = _SERVER.search(failure)
     if place is None:
-        return ""
+        return _UNKNOWN
     try:
         context = _context(str(transport.arguments.get("sslrootcert") or ""))
         address = (place["address"] or place["host"], int(place["port"]))
@@ -85,7 +92,7 @@ def why_untrusted(failure: str, transport: Transport) -> str:
         return str(error.verify_message)
     except (OSError, ValueError):
         pass
-    return ""
+    return _UNKNOWN
 
 
 def _context(authorities: str) -> ssl.SSLContext:
