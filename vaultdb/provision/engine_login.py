@@ -8,18 +8,14 @@ from typing import Any, LiteralString, cast
 from psycopg import sql
 
 from vaultdb.db.role_names import RoleNames
-from vaultdb.provision.lease_roles import LEASE_PREFIX, admin_schema
+from vaultdb.provision.lease_roles import admin_schema
+from vaultdb.vault.lease_names import LEASE_PREFIX
 
 USER_PREFIX = f"v_{LEASE_PREFIX.replace('-', '_')}"
 """What the names of leased logins begin with."""
 
 ENGINE_CONNECTIONS = 10
 """Sessions of the engine's login at the same time; Vault is told to use fewer."""
-
-
-def engine_login(names: RoleNames) -> str:
-    """Return the name of the engine's login."""
-    return f"{names.prefix}vault"
 
 
 def kill_sessions_sql(names: RoleNames) -> str:

@@ -22,7 +22,37 @@ from vaultdb.errors import (
     VaultUntrusted,
 )
 
+LEASE_GONE: Final = "there is no such lease; it has ended, or was revoked"
+"""What is said about a lease that Vault no longer knows."""
+
+BACKEND_REASONS: Final = (
+    ("objects depend on it", "the leased login owns something, or was granted something by hand"),
+    ("password authentication failed", "postgresql refused the engine's password"),
+    ("signed by unknown authority", "vault does not trust the database's certificate"),
+    ("certificate is valid for", "the database's certificate is for another host"),
+    ("unable to read ca file", "sslrootcert is not a file that vault can read on its machine"),
+    ("no such host", "vault cannot resolve the database's host"),
+    ("connection refused", "nothing listens at the database's address, as vault sees it"),
+    ("sqlstate 3d000", "there is no such database"),
+    ("sqlstate 42501", "the engine's login lacks a right; run vaultdb provision postgres"),
+    ("sqlstate 42704", "postgresql lacks a role; run vaultdb provision postgres"),
+    ("sqlstate 42883", "postgresql lacks kill_sessions; run vaultdb provision postgres"),
+    ("sqlstate 3f000", "postgresql lacks kill_sessions; run vaultdb provision postgres"),
+    ("failed to renew entry", "the database did not renew the login; look at vault's log"),
+    ("failed to revoke entry", "the database did not end the login; look at vault's log"),
+    ("failed to execute query", "the database refused to make the login; look at vault's log"),
+    ("unable to start transaction", "vault cannot reach the database; see whether it runs"),
+    ("failed to connect to", "vault cannot reach the database; see whether it runs"),
+    ("error verifying connection", "vault cannot reach the database; see whether it runs"),
+)
+"""Phrases of the database engine, which speak of PostgreSQL and not of Vault."""
+_BACKEND: Final = frozenset(ours for _, ours in BACKEND_REASONS)
+
 REASONS: Final = (
+    *BACKEND_REASONS,
+    ("lease not found", LEASE_GONE),
+    ("invalid lease", LEASE_GONE),
+    ("unknown role", "there is no such role; check database.lease and database.lease_kind"),
     ("message authentication failed", "the wrapped key was altered or belongs to another context"),
     ("invalid ciphertext", "the wrapped key is malformed or newer than this server's key"),
     ("too old", "the key's version is below min_decryption_version"),
@@ -59,6 +89,14 @@ class Forbidden(VaultDenied):
     """403: a bad token and a missing permission look the same until `lookup-self` is asked."""
 
 
+class BackendFailed(VaultUnavailable):
+    """Vault runs, and what stands behind it failed: no reason to leave Vault alone."""
+
+
+class NotFound(VaultRejected):
+    """404: there is nothing at this path."""
+
+
 class RateLimited(VaultUnavailable):
     """429: not an outage; nothing was done.
 
@@ -90,13 +128,11 @@ def error_of(response: requests.Response, what: str) -> VaultError | None:
         return RateLimited(text, _seconds(response.headers.get("Retry-After")))
     if status == HTTPStatus.FORBIDDEN:
         return Forbidden(text)
+    if status == HTTPStatus.NOT_FOUND:
+        return NotFound(text)
     if status < HTTPStatus.BAD_REQUEST:
         return VaultUnavailable(f"{text}, a redirection; set vault.addr to the active server")
-    # 412 and 472/473: a standby that has not caught up, or cannot serve this.
-    waits = status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.PRECONDITION_FAILED, 472, 473}
-    if waits or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return VaultUnavailable(text)
-    return VaultRejected(text)
+    return _kind(status, reason)(text)
 
 
 def error_of_failure(failure: Exception, addr: str) -> VaultError:
@@ -135,6 +171,16 @@ def known_reason(text: str) -> str:
     """Return our words for a server's text, empty when it is not one we know."""
     lowered = text.lower()
     return next((ours for theirs, ours in REASONS if theirs in lowered), "")
+
+
+def _kind(status: int, reason: str) -> type[VaultError]:
+    if reason in _BACKEND:
+        return BackendFailed
+    # 412 and 472/473: a standby that has not caught up, or cannot serve this.
+    waits = status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.PRECONDITION_FAILED, 472, 473}
+    if waits or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return VaultUnavailable
+    return VaultRejected
 
 
 def _reason(response: requests.Response) -> str:

@@ -1,27 +1,23 @@
-"""What each role of vaultdb may do in Vault: exact paths of one mount and one key, no globs.
+"""What each role of vaultdb may do in Vault: exact paths, no globs.
 
 Vault applies the most specific rule alone, so a glob such as `keys/*` is undone by any narrower
 rule beside it, and `decrypt/*` would open every other key of the mount, among them the audit
-escrow. Nobody may export, back up, trim or delete a key.
+escrow. Nobody may export, back up or trim a key, and only the shredder may delete one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.settings.model import LEASE_MOUNT, PKI_MOUNT
+from vaultdb.vault.lease_names import Lease
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MOUNT = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern})*")
-
-OWN_TOKEN = (
-    ("auth/token/lookup-self", "read"),
-    ("auth/token/renew-self", "update"),
-    ("auth/token/revoke-self", "update"),
-)
-"""What every role may do with its own token; also in Vault's `default` policy, which a careful
-operator leaves out."""
 
 
 class Role(StrEnum):
@@ -29,68 +25,186 @@ class Role(StrEnum):
 
     APP = "app"
     """unwraps DEKs, to encrypt and decrypt values"""
+    READER = "reader"
+    """reads what is not encrypted, by a login that cannot write; has no key unless told"""
     REENCRYPTOR = "reencryptor"
     """unwraps DEKs, to re-encrypt rows and to verify a rewrap"""
     OFFICER = "officer"
     """makes DEKs and raises minimum versions; a human, rarely"""
     ROTATOR = "rotator"
     """makes KEK versions and rewraps DEKs; never sees a plaintext DEK"""
+    SHREDDER = "shredder"
+    """deletes one KEK, and with it everything under it; break-glass, a human"""
+    SEQUENCER = "sequencer"
+    """signs the checkpoints of the audit log"""
+    AUDITOR = "auditor"
+    """opens the escrow of the audit chains and reads the log; has no data key"""
+    MIGRATOR = "migrator"
+    """changes tables; has no key"""
+    BACKUP = "backup"
+    """reads every row as it is stored; has no key"""
 
 
-def render_policy(role: str, *, mount: str, kek: str, create_keys: bool = False) -> str:
+LEASES = {
+    Role.APP: Lease.APP_RW,
+    Role.READER: Lease.APP_RO,
+    Role.REENCRYPTOR: Lease.ROTATOR,
+    Role.OFFICER: Lease.OFFICER,
+    Role.ROTATOR: Lease.ROTATOR,
+    Role.AUDITOR: Lease.AUDITOR,
+    Role.MIGRATOR: Lease.MIGRATOR,
+    Role.BACKUP: Lease.BACKUP,
+}
+"""The login in PostgreSQL that each role may lease; the others never connect to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One path of a policy.
+
+    Args:
+        path: exact.
+        capabilities: of read, update, delete.
+        parameters: the only ones that may be sent, each with the values that it may have; an empty
+            tuple is any value. None allows every parameter.
+
+    """
+
+    path: str
+    capabilities: tuple[str, ...]
+    parameters: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+
+    def render(self) -> str:
+        """Return the rule in HCL."""
+        words = ", ".join(f'"{word}"' for word in self.capabilities)
+        lines = [f'path "{self.path}" {{', f"  capabilities = [{words}]"]
+        if self.parameters is not None:
+            inner = [f'    "{name}" = [{", ".join(values)}]' for name, values in self.parameters]
+            lines += ["  allowed_parameters = {", *inner, "  }"]
+        return "\n".join([*lines, "}", ""])
+
+
+OWN_TOKEN = (
+    Rule("auth/token/lookup-self", ("read",)),
+    Rule("auth/token/renew-self", ("update",)),
+    Rule("auth/token/revoke-self", ("update",)),
+)
+"""What every role may do with its own token; also in Vault's `default` policy, which a careful
+operator leaves out."""
+
+
+def checkpoint_key(kek: str) -> str:
+    """Return the name of the ed25519 key that signs audit checkpoints, beside this KEK."""
+    return f"{kek}-checkpoint"
+
+
+def escrow_key(kek: str) -> str:
+    """Return the name of the RSA key that the first keys of audit chains are encrypted to."""
+    return f"{kek}-escrow"
+
+
+def certificate_role(role: Role) -> str | None:
+    """Return the PKI role that signs this role's client certificate, None when it has no login."""
+    if role not in LEASES:
+        return None
+    # one login in PostgreSQL, one name in a certificate
+    return f"vaultdb-{Role.ROTATOR if role is Role.REENCRYPTOR else role}"
+
+
+def render_policy(
+    role: str,
+    *,
+    mount: str,
+    kek: str,
+    lease_mount: str | None = LEASE_MOUNT,
+    lease_kind: str = "dynamic",
+    certificate_mount: str | None = PKI_MOUNT,
+    create_keys: bool = False,
+    reader_decrypts: bool = False,
+) -> str:
     """Return the HCL policy of a role for one KEK.
 
     Args:
         role: one of `Role`.
         mount: the path of the transit mount.
         kek: the key's name.
+        lease_mount: the path of the database engine, None when logins are not leased.
+        lease_kind: `dynamic`, or `static` for one user whose password Vault changes.
+        certificate_mount: the path of the PKI engine, None without client certificates.
         create_keys: let the app make missing DEKs by itself, for `create_keys = true`.
+        reader_decrypts: let the reader unwrap DEKs, for columns that it was granted by name.
 
     Raises:
         ConfigurationError: an unknown role, or a name with characters that mean something in a
             policy.
 
     """
-    mount = mount.strip("/")
-    if not _MOUNT.fullmatch(mount) or not _NAME.fullmatch(kek):
+    mounts = [each.strip("/") for each in (mount, lease_mount, certificate_mount) if each]
+    if not mount or not all(map(_MOUNT.fullmatch, mounts)) or not _NAME.fullmatch(kek):
         raise ConfigurationError(
-            f"a policy cannot be written for key {kek!r} in mount {mount!r}: "
+            f"a policy cannot be written for key {kek!r} in mount {', '.join(map(repr, mounts))}: "
             "use letters, digits, dots, dashes and underscores"
         )
     if role not in set(Role):
         raise ConfigurationError(f"there is no role {role!r}; the roles are {', '.join(Role)}")
-    rules = [(f"{mount}/keys/{kek}", "read"), *_operations(Role(role), mount, kek)]
-    if create_keys and role == Role.APP:
-        rules.append((f"{mount}/datakey/plaintext/{kek}", "update"))
-    blocks = [_rule(path, capability) for path, capability in (*rules, *OWN_TOKEN)]
-    if role == Role.OFFICER:
-        blocks.append(_minimum_versions(f"{mount}/keys/{kek}/config"))
-    return "\n".join(blocks)
+    chosen = Role(role)
+    rules = list(_keys(chosen, mounts[0], kek))
+    if create_keys and chosen is Role.APP:
+        rules.append(Rule(f"{mounts[0]}/datakey/plaintext/{kek}", ("update",)))
+    if reader_decrypts and chosen is Role.READER:
+        rules += _keys(Role.APP, mounts[0], kek)
+    if lease_mount:
+        rules += _lease(chosen, lease_mount.strip("/"), lease_kind)
+    if certificate_mount:
+        rules += _certificate(chosen, certificate_mount.strip("/"))
+    return "\n".join(rule.render() for rule in (*rules, *OWN_TOKEN))
 
 
-def _operations(role: Role, mount: str, kek: str) -> list[tuple[str, str]]:
+def _keys(role: Role, mount: str, kek: str) -> Iterator[Rule]:
+    read = Rule(f"{mount}/keys/{kek}", ("read",))
+    config = f"{mount}/keys/{kek}/config"
     match role:
         case Role.APP | Role.REENCRYPTOR:
-            paths = [f"{mount}/decrypt/{kek}"]
+            yield read
+            yield Rule(f"{mount}/decrypt/{kek}", ("update",))
         case Role.OFFICER:
-            paths = [f"{mount}/datakey/plaintext/{kek}"]
+            yield read
+            yield Rule(f"{mount}/datakey/plaintext/{kek}", ("update",))
+            # and nothing else: `exportable` could never be taken back
+            minimum = (("min_decryption_version", ()), ("min_encryption_version", ()))
+            yield Rule(config, ("update",), minimum)
         case Role.ROTATOR:
-            paths = [f"{mount}/rewrap/{kek}", f"{mount}/keys/{kek}/rotate"]
-    return [(path, "update") for path in paths]
+            yield read
+            yield Rule(f"{mount}/rewrap/{kek}", ("update",))
+            yield Rule(f"{mount}/keys/{kek}/rotate", ("update",))
+        case Role.SHREDDER:
+            yield Rule(f"{mount}/keys/{kek}", ("read", "delete"))
+            yield Rule(config, ("update",), (("deletion_allowed", ()),))
+        case Role.SEQUENCER:
+            yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
+            yield Rule(f"{mount}/sign/{checkpoint_key(kek)}", ("update",))
+        case Role.AUDITOR:
+            yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
+            yield Rule(f"{mount}/keys/{escrow_key(kek)}", ("read",))
+            yield Rule(f"{mount}/decrypt/{escrow_key(kek)}", ("update",))
+        case Role.READER | Role.MIGRATOR | Role.BACKUP:
+            return
 
 
-def _rule(path: str, capability: str) -> str:
-    return f'path "{path}" {{\n  capabilities = ["{capability}"]\n}}\n'
+def _lease(role: Role, mount: str, kind: str) -> Iterator[Rule]:
+    if role not in LEASES:
+        return
+    if kind == "static":  # read, not leased: nothing to renew or to revoke
+        yield Rule(f"{mount}/static-creds/{LEASES[role].engine_role}", ("read",))
+        return
+    creds = f"{mount}/creds/{LEASES[role].engine_role}"
+    own = (f'"{creds}/*"',)  # the ids of its own leases, a value and not a path
+    yield Rule(creds, ("read",))
+    yield Rule("sys/leases/renew", ("update",), (("lease_id", own), ("increment", ())))
+    yield Rule("sys/leases/revoke", ("update",), (("lease_id", own), ("sync", ())))
 
 
-def _minimum_versions(path: str) -> str:
-    """Allow the two minimum versions and nothing else: `exportable` could never be taken back."""
-    return (
-        f'path "{path}" {{\n'
-        '  capabilities = ["update"]\n'
-        "  allowed_parameters = {\n"
-        '    "min_decryption_version" = []\n'
-        '    "min_encryption_version" = []\n'
-        "  }\n"
-        "}\n"
-    )
+def _certificate(role: Role, mount: str) -> Iterator[Rule]:
+    name = certificate_role(role)
+    if name is not None:
+        yield Rule(f"{mount}/sign/{name}", ("update",))

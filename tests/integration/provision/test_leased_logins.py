@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from tests.fixtures.leasing import NAMES, Leasing
-from vaultdb.provision.lease_roles import Lease
+from vaultdb.provision.lease_roles import login_of
+from vaultdb.vault.lease_names import Lease
 
 
 @pytest.mark.parametrize("lease", Lease)
@@ -19,7 +20,7 @@ def test_a_leased_login_is_a_member_of_one_capability_and_nothing_else(
             " WHERE member = session_user::regrole)"
         ).fetchone() or ("", [])
         assert user.startswith(f"v_{lease.engine_role.replace('-', '_')}_")
-        assert groups == [lease.capability(NAMES)]
+        assert groups == [login_of(lease, NAMES).capability]
         connection.execute("SET default_transaction_read_only = off")
         for statement in (
             "CREATE ROLE x",

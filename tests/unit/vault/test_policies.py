@@ -39,7 +39,7 @@ def test_names_that_mean_more_in_a_policy_are_refused(role: Role, mount: str, ke
 
 
 def test_an_unknown_role_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="app, reencryptor, officer, rotator"):
+    with pytest.raises(ConfigurationError, match="app, reader, reencryptor, officer, rotator"):
         render_policy("root", mount="transit", kek="k")
 
 
