@@ -23,6 +23,8 @@ The fixtures themselves are in ``tests/fixtures``; types for annotations too
 from __future__ import annotations
 
 import os
+import sys
+from weakref import WeakSet
 
 import pytest
 
@@ -40,3 +42,11 @@ def _clean_environment() -> None:
     for name in [n for n in os.environ if n.startswith(("VAULTDB_", "VAULT_", "BAO_", "PG"))]:
         if not name.startswith("VAULTDB_DEV_"):
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_claims_unless_declared_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the policies that other tests declare add no statement to those of this test."""
+    claims = sys.modules.get("vaultdb.orm.claims")
+    if claims is not None:
+        monkeypatch.setattr(claims, "_guarded", WeakSet())

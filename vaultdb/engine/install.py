@@ -8,10 +8,13 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
+from vaultdb.db.login.attach import attach_login, off_the_loop
+from vaultdb.db.login.credentials import Credentials
 from vaultdb.engine.binary import fetch_in_binary
 from vaultdb.engine.fork import separate_in_children
 from vaultdb.engine.keyring import keyring_for
 from vaultdb.errors import ConfigurationError
+from vaultdb.orm.claims import send_claims
 from vaultdb.orm.execution import encrypting
 from vaultdb.orm.redaction import install_redaction
 from vaultdb.orm.refusals import install_refusals
@@ -41,7 +44,8 @@ def install(
     """Prepare an engine for encrypted columns; preparing it again changes nothing.
 
     Nothing is connected to: keys are fetched when a statement first needs them. Disposing of the
-    engine closes what was opened for it.
+    engine closes what was opened for it. With `database.lease` an engine whose URL names no user
+    gets its logins from Vault.
 
     Args:
         engine: an engine or async engine on PostgreSQL with psycopg 3, or on SQLite for tests.
@@ -58,16 +62,48 @@ def install(
     """
     root = _root(engine)
     _check_driver(root)
-    runtime = find_runtime(root.dialect)
-    if runtime is not None:
+    if (runtime := find_runtime(root.dialect)) is not None:
         _check_same(runtime, keyring)
         return engine
-    if keyring is None:
-        settings = settings or Settings.load()
-        runtime = Runtime(keyring_for(settings), settings.tenant if tenant is None else tenant)
-    else:
+    if keyring is not None:
+        return prepare(engine, keyring=keyring, tenant=tenant)
+    settings = settings or Settings.load()
+    credentials = Credentials(settings)
+    if settings.database.lease is not None and root.url.username is None:
+        attach_login(root, credentials.login)
+    return prepare(engine, settings=settings, credentials=credentials, tenant=tenant)
+
+
+def prepare(
+    engine: AnyEngine,
+    *,
+    settings: Settings | None = None,
+    credentials: Credentials | None = None,
+    keyring: Keyring | None = None,
+    tenant: str | None = None,
+) -> AnyEngine:
+    """Prepare an engine whose login is in place.
+
+    Args:
+        engine: not prepared yet.
+        settings: needed unless there is a keyring.
+        credentials: of these settings; closed when the engine is disposed of.
+        keyring: as for `install`.
+        tenant: as for `install`.
+
+    """
+    if keyring is not None:
         runtime = Runtime(keyring, tenant or "")
+    else:
+        assert settings is not None
+        default = settings.tenant if tenant is None else tenant
+        runtime = Runtime(keyring_for(settings, credentials), default)
+    root = _root(engine)
+    _check_driver(root)
     _prepare(root, runtime)
+    if credentials is not None:
+        close = credentials.close
+        event.listen(root, "engine_disposed", lambda _engine: off_the_loop(close))
     return engine
 
 
@@ -91,6 +127,7 @@ def _prepare(engine: Engine, runtime: Runtime) -> None:
     dialect.execution_ctx_cls = encrypting(dialect.execution_ctx_cls)
     setattr(dialect, ATTRIBUTE, runtime)
     intercept_writes(engine)
+    send_claims(engine)
     follow_sessions()
     follow_flushes()
     event.listen(engine, "engine_disposed", lambda _engine: runtime.close())

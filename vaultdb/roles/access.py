@@ -85,8 +85,8 @@ def access(
     Example:
         >>> from sqlalchemy import Column, Integer, MetaData, Table, Text
         >>> key = Column("id", Integer, primary_key=True)
-        >>> note = Table("note", MetaData(), key, Column("tenant_id", Text), Column("body", Text))
-        >>> access(note, rw="select insert", ro=["id"], tenant="tenant_id").rw
+        >>> note = Table("note", MetaData(), key, Column("body", Text))
+        >>> access(note, rw="select insert", ro=["id"]).rw
         Grant(select=True, insert=True, update=False, delete=False)
 
     """
@@ -107,7 +107,7 @@ def access(
     _refuse_contradictions(declared, view=view)
     declare(declared)
     if declared.has_policies:
-        claims.require()
+        claims.guard(table)
     return declared
 
 
