@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vaultdb.errors import DevStackError
+from vaultdb.vault.client import VaultClient
+from vaultdb.vault.endpoint import Endpoint
+from vaultdb.vault.login import TokenLogin
 
 TIMEOUT_SECONDS = 5.0
 READY_TIMEOUT_SECONDS = 1.0  # during self-init the port accepts, but TLS handshakes hang
@@ -50,6 +53,10 @@ class VaultApi:
     def write(self, path: str, /, **data: Any) -> dict[str, Any]:
         """Write `data` to `path`."""
         return self._call("POST", path, data)
+
+    def client(self) -> VaultClient:
+        """Return the library's own client with the same token; close it."""
+        return VaultClient(Endpoint(self.address, self.authority), TokenLogin(lambda: self.token))
 
     def exists(self, path: str) -> bool:
         """Whether reading `path` finds something."""
