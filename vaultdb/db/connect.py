@@ -8,12 +8,16 @@ from typing import Any
 from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import URL
 
+from vaultdb.db.client_certificate import attach_certificate
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
+from vaultdb.db.login.attach import attach_login
+from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.login.fixed import FixedLogin
 from vaultdb.db.tls import Transport, TransportWarning, transport_for
 from vaultdb.db.tls_check import check_transport
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError
-from vaultdb.settings import DatabaseSettings
+from vaultdb.settings import DatabaseSettings, Settings
 
 __all__ = [
     "TransportWarning",
@@ -47,33 +51,60 @@ def connect_arguments(
     return transport.url, _arguments(transport, settings, is_async=is_async)
 
 
-def attach(engine: Engine, settings: DatabaseSettings) -> None:
-    """Read the password at each new connection of `engine` and check TLS afterwards.
+def attach(
+    engine: Engine, settings: DatabaseSettings, credentials: Credentials | None = None
+) -> None:
+    """Give `engine` its login and certificate at each new connection, and check TLS around it.
 
     Args:
         engine: made with `connect_arguments`; the `sync_engine` of an async one.
         settings: the section that it was made with.
+        credentials: of the same settings, closed by the caller; needed for what Vault lends.
+
+    Raises:
+        ConfigurationError: Vault is to lend a login or a certificate, and nobody is to ask it.
 
     """
     if engine.dialect.name != "postgresql":
         return
     check_transport(engine, transport_for(_url(settings), settings))
+    if credentials is not None and settings.certificate_role is not None:
+        attach_certificate(engine, settings, credentials.client)
     if settings.password is not None or settings.password_file is not None:
+        attach_login(engine, FixedLogin(settings))
+    elif credentials is not None and settings.lease is not None:
+        attach_login(engine, credentials.login)
+    elif settings.lease is not None or settings.certificate_role is not None:
+        raise ConfigurationError(
+            "database.lease and certificate_role need the settings of vault, too: pass all"
+            " settings, not their database section"
+        )
 
-        @event.listens_for(engine, "do_connect")
-        def give_password(
-            _dialect: Any, _record: Any, _args: list[Any], parameters: dict[str, Any]
-        ) -> None:
-            parameters["password"] = settings.read_password()
 
+def new_engine(
+    settings: Settings | DatabaseSettings,
+    *,
+    credentials: Credentials | None = None,
+    **options: Any,
+) -> Engine:
+    """Return an engine for vaultdb's own statements; without a pool unless `options` say so.
 
-def new_engine(settings: DatabaseSettings, **options: Any) -> Engine:
-    """Return an engine for vaultdb's own statements; without a pool unless `options` say so."""
-    url, arguments = connect_arguments(settings)
+    Args:
+        settings: all of them; their `[database]` section alone is enough for a fixed login.
+        credentials: share these, which the caller closes; without them what Vault lends to this
+            engine is given back when it is disposed of, or at the end of the process.
+        **options: for `sqlalchemy.create_engine`.
+
+    """
+    database = settings.database if isinstance(settings, Settings) else settings
+    url, arguments = connect_arguments(database)
     options.setdefault("poolclass", NullPool)
     # A statement of ours with its parameters must not end up in an error text.
     engine = create_engine(url, connect_args=arguments, hide_parameters=True, **options)
-    attach(engine, settings)
+    if credentials is None and isinstance(settings, Settings):
+        own = credentials = Credentials(settings)
+        event.listen(engine, "engine_disposed", lambda _engine: own.close())
+    attach(engine, database, credentials)
     return engine
 
 

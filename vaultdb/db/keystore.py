@@ -14,11 +14,19 @@ from vaultdb.after_fork import reset_in_children
 from vaultdb.db.connect import new_engine
 from vaultdb.db.deadline import give_up_after
 from vaultdb.db.failures import plain_failures
+from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.realm import check_realm
 from vaultdb.db.schema import data_key_table as table
-from vaultdb.errors import ConfigurationError
+from vaultdb.errors import (
+    ConfigurationError,
+    KeyUnavailable,
+    VaultDBError,
+    VaultError,
+    VaultUnavailable,
+    VaultUntrusted,
+)
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
-from vaultdb.settings import DatabaseSettings
+from vaultdb.settings import DatabaseSettings, Settings
 
 POOL_SIZE = 2
 """Connections kept open: a warm keyring asks the key table about once in five minutes."""
@@ -47,21 +55,29 @@ class PostgresKeyStore:
     session is doing: a DEK made for a new tenant is committed before any row uses it, and a
     rolled-back transaction takes no key with it. Under asyncio the keyring calls it in a helper
     thread, or inside the greenlet before the cursor executes; both only need it to be thread-safe,
-    which it is. Point it at the primary, also when the engine reads a replica.
+    which it is. It uses `database.primary_url` where that is set, as the engine then reads a
+    replica, which may lag behind.
 
     Args:
-        settings: the `[database]` section; nothing is opened before the first call.
+        settings: all of them, or their `[database]` section for a fixed login; nothing is opened
+            before the first call.
+        credentials: share these with an engine; the caller closes them.
         answer_timeout: seconds until a server that does not answer is given up; None for jobs,
             whose statements may take long.
 
     """
 
     def __init__(
-        self, settings: DatabaseSettings, *, answer_timeout: float | None = ANSWER_TIMEOUT
+        self,
+        settings: Settings | DatabaseSettings,
+        *,
+        credentials: Credentials | None = None,
+        answer_timeout: float | None = ANSWER_TIMEOUT,
     ) -> None:
         waits = {} if answer_timeout is None else {"pool_timeout": answer_timeout}
         self._engine = new_engine(
-            settings,
+            _on_primary(settings),
+            credentials=credentials,
             poolclass=QueuePool,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
@@ -152,14 +168,14 @@ class PostgresKeyStore:
             doing: what is attempted, for the error text.
 
         """
-        with plain_failures(doing), self._engine.begin() as connection:
+        with plain_failures(doing), _login_failures(doing), self._engine.begin() as connection:
             if realm not in self._realms:
                 check_realm(connection, realm)
                 self._realms.add(realm)
             yield connection
 
     def close(self) -> None:
-        """Close the pool."""
+        """Close the pool, and give back what Vault lent to it alone."""
         self._engine.dispose()
 
     def reset_after_fork(self) -> None:
@@ -171,6 +187,30 @@ class PostgresKeyStore:
         statement = select(*COLUMNS).where(table.c.realm == realm, *conditions).order_by(*order)
         with self.connection(realm, "read the key table") as connection:
             return [wrapped_key(row) for row in connection.execute(statement)]
+
+
+@contextmanager
+def _login_failures(doing: str) -> Iterator[None]:
+    """Put trouble with a login from Vault in the words of the key table."""
+    try:
+        yield
+    except (VaultUnavailable, VaultUntrusted) as error:
+        failure: VaultDBError = KeyUnavailable(f"cannot {doing}: {error}")
+    except VaultError as error:
+        failure = ConfigurationError(f"cannot {doing}: {error}")
+    else:
+        return
+    raise failure
+
+
+def _on_primary(settings: Settings | DatabaseSettings) -> Settings | DatabaseSettings:
+    database = settings.database if isinstance(settings, Settings) else settings
+    if database.primary_url is None:
+        return settings
+    primary = database.model_copy(update={"url": database.primary_url})
+    if isinstance(settings, Settings):
+        return settings.model_copy(update={"database": primary})
+    return primary
 
 
 def wrapped_key(row: Any) -> WrappedKey:

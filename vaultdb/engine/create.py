@@ -10,7 +10,9 @@ from sqlalchemy import URL
 from sqlalchemy.ext import asyncio
 
 from vaultdb.db.connect import attach, connect_arguments
-from vaultdb.engine.install import install
+from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.url import normalise_url
+from vaultdb.engine.install import prepare
 from vaultdb.settings import DatabaseSettings, Settings
 
 if TYPE_CHECKING:
@@ -52,9 +54,12 @@ def create_engine(
     """
     settings, database = _settings(url, profile, role, settings, keyring)
     address, arguments = _connecting(database, options, is_async=False)
+    credentials = None if settings is None else Credentials(settings)
     engine = sqlalchemy.create_engine(address, connect_args=arguments, **options)
-    attach(engine, database)
-    return install(engine, settings=settings, keyring=keyring, tenant=tenant)
+    attach(engine, database, credentials)
+    return prepare(
+        engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
+    )
 
 
 def create_async_engine(
@@ -70,9 +75,12 @@ def create_async_engine(
     """Make an async engine for encrypted columns; see `create_engine`."""
     settings, database = _settings(url, profile, role, settings, keyring)
     address, arguments = _connecting(database, options, is_async=True)
+    credentials = None if settings is None else Credentials(settings)
     engine = asyncio.create_async_engine(address, connect_args=arguments, **options)
-    attach(engine.sync_engine, database)
-    return install(engine, settings=settings, keyring=keyring, tenant=tenant)
+    attach(engine.sync_engine, database, credentials)
+    return prepare(
+        engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
+    )
 
 
 def _settings(
@@ -88,7 +96,10 @@ def _settings(
     if url is None:
         return settings, database
     text = url.render_as_string(hide_password=False) if isinstance(url, URL) else url
-    database = database.model_copy(update={"url": SecretStr(text)})
+    changed: dict[str, Any] = {"url": SecretStr(text)}
+    if normalise_url(text).username:
+        changed["lease"] = None  # as in the layers of settings: a URL with a user is a login
+    database = database.model_copy(update=changed)
     if settings is not None:
         settings = settings.model_copy(update={"database": database})
     return settings, database

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cache
 from uuid import UUID
 
 from vaultdb.db.keystore import PostgresKeyStore
+from vaultdb.db.login.credentials import Credentials
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.store import MemoryKeyStore
 from vaultdb.settings import Settings
@@ -15,24 +16,29 @@ from vaultdb.vault.factory import new_keyring
 from vaultdb.vault.providers.memory import MemoryProvider
 
 
-def keyring_for(settings: Settings) -> Callable[[], AbstractContextManager[Keyring]]:
-    """Return a function that opens the keyring of these settings, and closes it afterwards."""
+def keyring_for(
+    settings: Settings, credentials: Credentials | None = None
+) -> Callable[[], AbstractContextManager[Keyring]]:
+    """Return a function that opens the keyring of these settings, and closes it afterwards.
+
+    Args:
+        settings: of the role that uses the keys.
+        credentials: share these with an engine, which closes them.
+
+    """
     if settings.keys == "memory":
         return lambda: _memory(settings.realm)
-    return lambda: _configured(settings)
+    return lambda: _configured(settings, credentials)
 
 
 @contextmanager
-def _configured(settings: Settings) -> Iterator[Keyring]:
-    store = PostgresKeyStore(settings.database)
-    try:
-        keyring = new_keyring(settings, store)
-        try:
-            yield keyring
-        finally:
-            keyring.close()
-    finally:
-        store.close()
+def _configured(settings: Settings, shared: Credentials | None) -> Iterator[Keyring]:
+    with ExitStack() as opened:
+        credentials = shared or opened.enter_context(closing(Credentials(settings)))
+        store = PostgresKeyStore(settings, credentials=credentials)
+        opened.enter_context(closing(store))
+        keyring = new_keyring(settings, store, lambda: credentials.client)
+        yield opened.enter_context(closing(keyring))
 
 
 @contextmanager

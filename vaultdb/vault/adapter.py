@@ -11,7 +11,7 @@ import requests
 from hvac.adapters import RawAdapter
 
 from vaultdb.errors import VaultError, VaultRejected, VaultUnavailable
-from vaultdb.vault.answers import RateLimited, error_of, error_of_failure
+from vaultdb.vault.answers import BackendFailed, RateLimited, error_of, error_of_failure
 from vaultdb.vault.breaker import Breaker
 from vaultdb.vault.deadline import time_left
 from vaultdb.vault.endpoint import Endpoint
@@ -31,6 +31,8 @@ class VaultAdapter(RawAdapter):  # type: ignore[misc]  # hvac has no types
 
     endpoint: Endpoint
     breaker: Breaker
+    token_generation: int = 0
+    """which login the token comes from, for what dies with it"""
 
     def request(
         self,
@@ -70,7 +72,7 @@ class VaultAdapter(RawAdapter):  # type: ignore[misc]  # hvac has no types
         if isinstance(outcome, RateLimited):
             self.breaker.succeeded()
             self.breaker.pause(outcome.retry_after or 0.0)
-        elif isinstance(outcome, VaultUnavailable):
+        elif isinstance(outcome, VaultUnavailable) and not isinstance(outcome, BackendFailed):
             self.breaker.failed(str(outcome))
         else:
             self.breaker.succeeded()
@@ -86,7 +88,11 @@ def _content(response: requests.Response, path: str) -> Any:
 
 
 def new_hvac(
-    endpoint: Endpoint, session: requests.Session, breaker: Breaker, token: str = ""
+    endpoint: Endpoint,
+    session: requests.Session,
+    breaker: Breaker,
+    token: str = "",
+    token_generation: int = 0,
 ) -> hvac.Client:
     """Make an hvac client over our session.
 
@@ -96,6 +102,7 @@ def new_hvac(
         breaker: shared by all clients of the server.
         token: secret; empty for calls without one. Given in any case, or hvac would look for one
             in `VAULT_TOKEN` and `~/.vault-token`.
+        token_generation: which login it comes from.
 
     """
     vault = hvac.Client(
@@ -112,4 +119,5 @@ def new_hvac(
     assert isinstance(adapter, VaultAdapter)
     adapter.endpoint = endpoint
     adapter.breaker = breaker
+    adapter.token_generation = token_generation
     return vault

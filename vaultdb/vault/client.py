@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
 import weakref
@@ -15,7 +14,8 @@ import hvac
 from vaultdb.after_fork import reset_in_children
 from vaultdb.errors import VaultDenied, VaultUnavailable
 from vaultdb.keys.clock import BOOT_TIME, Clock
-from vaultdb.vault.answers import Forbidden, RateLimited
+from vaultdb.vault.answers import BackendFailed, Forbidden, RateLimited
+from vaultdb.vault.at_exit import at_exit, follow_process_pools
 from vaultdb.vault.breaker import CircuitOpen
 from vaultdb.vault.connection import Connection
 from vaultdb.vault.deadline import time_left, within
@@ -23,7 +23,7 @@ from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.login.method import LoginMethod
 from vaultdb.vault.renewal import Renewal
 from vaultdb.vault.token import Token
-from vaultdb.vault.token_keeper import LoginCounters, TokenKeeper
+from vaultdb.vault.token_keeper import Follower, LoginCounters, TokenKeeper
 
 T = TypeVar("T")
 
@@ -72,6 +72,20 @@ class VaultClient:
         """Logins, renewals, look-ups and revocations of this process and its parents."""
         return self._keeper.counters
 
+    @property
+    def timeout(self) -> float:
+        """Seconds that one call may take in all."""
+        return self._timeout
+
+    def tell(self, follower: Follower) -> None:
+        """Tell `follower`, held weakly, of every login: what the old token leased dies with it."""
+        self._keeper.tell(follower)
+
+    @property
+    def token_generation(self) -> int:
+        """How many logins there were up to the token in use; 0 without one."""
+        return self._keeper.generation
+
     def call(self, work: Callable[[hvac.Client], T], *, repeatable: bool = True) -> T:
         """Run `work` with an hvac client that is logged in.
 
@@ -100,7 +114,8 @@ class VaultClient:
                 left = time_left(self._timeout)
                 wait = self._pause_after(failure, pause)
                 may_repeat = repeatable or isinstance(failure, RateLimited)
-                if not may_repeat or isinstance(failure, CircuitOpen) or wait >= left:
+                is_final = isinstance(failure, CircuitOpen | BackendFailed)
+                if not may_repeat or is_final or wait >= left:
                     raise failure
                 time.sleep(wait)
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -124,6 +139,7 @@ class VaultClient:
         if self._revoke:
             with within(min(EXIT_TIMEOUT, self._timeout)):
                 self._keeper.revoke()
+        self._logged_in = None
         self._connection.close()
 
     def reset_after_fork(self) -> None:
@@ -155,6 +171,7 @@ class VaultClient:
         if self._renewal is None:
             with self._starting:
                 if self._renewal is None:
+                    follow_process_pools()
                     renewal = Renewal(self._keeper, self._timeout)
                     self._renewal = renewal if renewal.start() else None
         return token
@@ -163,7 +180,7 @@ class VaultClient:
         known = self._logged_in
         if known is not None and known[0] == token.generation:
             return known[1]
-        made = self._connection.vault(token.secret)
+        made = self._connection.vault(token.secret, token.generation)
         self._logged_in = (token.generation, made)
         return made
 
@@ -177,7 +194,7 @@ class VaultClient:
 _living: weakref.WeakSet[VaultClient] = weakref.WeakSet()
 
 
-@atexit.register
+@at_exit
 def _close_all() -> None:
     for client in list(_living):
         client.close()

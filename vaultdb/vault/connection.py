@@ -31,9 +31,10 @@ class Connection:
         self._lock = threading.Lock()
         self._session: requests.Session | None = None
 
-    def vault(self, token: str = "") -> hvac.Client:
+    def vault(self, token: str = "", token_generation: int = 0) -> hvac.Client:
         """Return an hvac client that uses this token, or none."""
-        return new_hvac(self.endpoint, self._opened(), self.breaker, token)
+        session = self._opened()
+        return new_hvac(self.endpoint, session, self.breaker, token, token_generation)
 
     def reopen(self) -> None:
         """Read the certificate files anew at the next use; calls under way end undisturbed."""

@@ -38,11 +38,13 @@ ENTRY_POINTS = "vaultdb.key_providers"
 """The group of other key providers: each is a callable that takes `Settings`."""
 
 
-def new_keyring(settings: Settings, store: KeyStore) -> Keyring:
-    """Make a keyring as configured, over this key table."""
+def new_keyring(
+    settings: Settings, store: KeyStore, client: Callable[[], VaultClient] | None = None
+) -> Keyring:
+    """Make a keyring as configured, over this key table; see `new_provider`."""
     return Keyring(
         realm=settings.realm,
-        provider=new_provider(settings),
+        provider=new_provider(settings, client),
         store=store,
         create_keys=settings.create_keys,
         minimum_versions=settings.keyring.minimum_versions,
@@ -52,8 +54,15 @@ def new_keyring(settings: Settings, store: KeyStore) -> Keyring:
     )
 
 
-def new_provider(settings: Settings) -> KeyProvider:
+def new_provider(
+    settings: Settings, client: Callable[[], VaultClient] | None = None
+) -> KeyProvider:
     """Make the key provider that `keys` names.
+
+    Args:
+        settings: of the role that uses it.
+        client: gives the Vault client to share, which its owner closes; without it the provider
+            has one of its own.
 
     Raises:
         ConfigurationError: there is no such provider, or a setting that it needs is missing.
@@ -62,7 +71,12 @@ def new_provider(settings: Settings) -> KeyProvider:
     match settings.keys:
         case "vault":
             vault = settings.vault
-            return VaultProvider(new_client(vault), mount=vault.transit_mount, kek=vault.kek)
+            return VaultProvider(
+                new_client(vault) if client is None else client(),
+                mount=vault.transit_mount,
+                kek=vault.kek,
+                owns_client=client is None,
+            )
         case "local":
             file = _needed(settings.local.kek_file, "local.kek_file", "VAULTDB_LOCAL_KEK_FILE")
             return LocalProvider(file)

@@ -1,19 +1,27 @@
-"""The thread that renews a token ahead of its end."""
+"""The thread that renews what Vault has lent, a token or a lease, ahead of its end."""
 
 from __future__ import annotations
 
 import threading
 import weakref
+from typing import Protocol
 
 from vaultdb.vault.deadline import within
-from vaultdb.vault.token_keeper import TokenKeeper
 
 LONGEST_SLEEP = 5.0
 """Seconds between two looks, at most: after a suspend, or when the client is gone."""
 
 
+class Keeper(Protocol):
+    """Something that holds what has to be renewed."""
+
+    def renew(self) -> float:
+        """Renew or replace if that is due; return the seconds until the next look."""
+        ...
+
+
 class Renewal:
-    """Renews one keeper's token in the background; ends with the keeper, or when stopped.
+    """Renews what one keeper holds, in the background; ends with the keeper, or when stopped.
 
     Args:
         keeper: held weakly.
@@ -21,10 +29,11 @@ class Renewal:
 
     """
 
-    def __init__(self, keeper: TokenKeeper, timeout: float) -> None:
+    def __init__(self, keeper: Keeper, timeout: float) -> None:
         self._keeper = weakref.ref(keeper)
         self._timeout = timeout
-        self._stop = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vaultdb-vault", daemon=True)
 
     def start(self) -> bool:
@@ -35,15 +44,22 @@ class Renewal:
             return False
         return True
 
+    def wake(self) -> None:
+        """Have the thread look now."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Have the thread end; does not wait for it."""
-        self._stop.set()
+        self._stopped = True
+        self._wake.set()
 
     def _run(self) -> None:
         wait = 0.0
-        while not self._stop.wait(min(wait, LONGEST_SLEEP)):
+        while True:
+            self._wake.wait(min(wait, LONGEST_SLEEP))
+            self._wake.clear()
             keeper = self._keeper()
-            if keeper is None:
+            if self._stopped or keeper is None:
                 return
             with within(self._timeout):
                 wait = keeper.renew()

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import SystemRandom
+from typing import Protocol
+from weakref import WeakSet
 
 from vaultdb.errors import (
     VaultDBError,
@@ -48,6 +50,14 @@ class LoginCounters:
     revocations: int = 0
 
 
+class Follower(Protocol):
+    """Something that dies with the token that asked for it, such as a lease."""
+
+    def token_replaced(self) -> None:
+        """Note that there was a login; called in the thread that logged in, must not block."""
+        ...
+
+
 class TokenKeeper:
     """Logs in when there is no token, it has expired, or Vault no longer knows it.
 
@@ -65,6 +75,8 @@ class TokenKeeper:
         self._connection = connection
         self._method = method
         self._clock = clock
+        self._logins = 0
+        self._followers: WeakSet[Follower] = WeakSet()
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -76,6 +88,16 @@ class TokenKeeper:
         self._next_login = -math.inf
         self._failure: VaultDBError | None = None
         self._alive: tuple[int, float] = (0, -math.inf)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the token in use; 0 without one."""
+        token = self._token
+        return 0 if token is None else token.generation
+
+    def tell(self, follower: Follower) -> None:
+        """Tell `follower`, held weakly, of every login from now on."""
+        self._followers.add(follower)
 
     def token(self) -> Token:
         """Return a token that has not expired; log in if need be."""
@@ -158,15 +180,21 @@ class TokenKeeper:
         return True
 
     def _log_in(self, instead_of: Token | None) -> Token:
+        token = self._new_token(instead_of)
+        for follower in list(self._followers):
+            follower.token_replaced()
+        return token
+
+    def _new_token(self, instead_of: Token | None) -> Token:
         with self._one_at_a_time():
             token = self._token
             if token is not None and token is not instead_of and self._clock() < token.expires_at:
                 return token  # another thread has logged in while this one waited
             self._not_too_often()
             self._next_login = self._clock() + LOGIN_INTERVAL
-            generation = 1 + (token.generation if token is not None else 0)
+            self._logins += 1
             try:
-                token = replace(self._ask_for_token(), generation=generation)
+                token = replace(self._ask_for_token(), generation=self._logins)
             except VaultDBError as error:
                 self._failure = copy.copy(error)  # without its traceback
                 raise

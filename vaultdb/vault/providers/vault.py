@@ -28,16 +28,20 @@ class VaultProvider:
     ignores the context without a word. That is checked before the first use in each process.
 
     Args:
-        client: logs in by itself; closed with the provider.
+        client: logs in by itself.
         mount: the transit mount.
         kek: the key's name in it. Both come from the configuration, never from a row.
+        owns_client: close the client with the provider.
 
     """
 
     name = "vault"
 
-    def __init__(self, client: VaultClient, *, mount: str, kek: str) -> None:
+    def __init__(
+        self, client: VaultClient, *, mount: str, kek: str, owns_client: bool = True
+    ) -> None:
         self._client = client
+        self._owns_client = owns_client
         self._key = f"{mount}/keys/{kek}"
         self._transit = Transit(client, mount, kek)
         self._checked = False
@@ -95,8 +99,9 @@ class VaultProvider:
         self._checked = True
 
     def close(self) -> None:
-        """Revoke the token, if it is ours, and close the connections."""
-        self._client.close()
+        """Close a client of its own: its token is revoked, if it is ours."""
+        if self._owns_client:
+            self._client.close()
 
     def __repr__(self) -> str:
         return f"<VaultProvider {self._key}>"
