@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, event
-from sqlalchemy.util import await_only
 
 from vaultdb.after_fork import reset_in_children
+from vaultdb.db.login.attach import off_the_loop
 from vaultdb.db.memory_file import MemoryFile
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import VaultDBError, VaultUnavailable
@@ -179,13 +178,9 @@ def attach_certificate(engine: Engine, settings: DatabaseSettings, client: Vault
 
     @event.listens_for(engine, "do_connect")
     def give_certificate(
-        dialect: Any, _record: Any, _arguments: list[Any], parameters: dict[str, Any]
+        _dialect: Any, _record: Any, _arguments: list[Any], parameters: dict[str, Any]
     ) -> None:
-        file = certificate.at_hand()
-        if file is None and dialect.is_async:
-            file = await_only(asyncio.to_thread(certificate.file))
-        elif file is None:
-            file = certificate.file()
+        file = certificate.at_hand() or off_the_loop(certificate.file)
         parameters.update({"sslcert": file, "sslkey": file})
 
     event.listen(engine, "engine_disposed", lambda _engine: certificate.close())

@@ -6,29 +6,26 @@ authority that is not ours, not yet valid. Which of them it is can be found out 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
 import ssl
 import struct
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.util import await_only
 
 from vaultdb.db.failures import connection_problem
+from vaultdb.db.login.attach import off_the_loop
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     from vaultdb.db.tls import Transport
-
-T = TypeVar("T")
 
 PROBE_TIMEOUT = 2.0
 """Seconds for the second look at a certificate that libpq refused."""
@@ -58,8 +55,7 @@ def explain_failures(engine: Engine, transport: Transport) -> None:
             return  # not libpq's, but of a statement after the connect
         text = str(error)
         if _UNTRUSTED in text:
-            is_async = context.dialect.is_async
-            reason = _off_the_loop(lambda: why_untrusted(text, transport), is_async=is_async)
+            reason = off_the_loop(partial(why_untrusted, text, transport))
             error.args = (text.replace(_UNTRUSTED, f"{_UNTRUSTED}: {reason}"),)
         text = connection_problem(error)
         if _WRONG_PASSWORD in text and transport.arguments.get("sslcertmode") == "require":
@@ -100,7 +96,3 @@ def _context(authorities: str) -> ssl.SSLContext:
     default = Path("~/.postgresql/root.crt").expanduser()
     file = authorities or os.environ.get("PGSSLROOTCERT") or str(default)
     return ssl.create_default_context(cafile=None if file == "system" else file)
-
-
-def _off_the_loop(work: Callable[[], T], *, is_async: bool) -> T:
-    return await_only(asyncio.to_thread(work)) if is_async else work()
