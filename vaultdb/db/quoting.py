@@ -26,6 +26,7 @@ _KEYWORDS = frozenset(
 )
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_ELEMENT = re.compile(r'"(?:[^"]|"")*"|[^,\s]+')
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 
 
@@ -49,3 +50,8 @@ def parts_of(qualified_name: str) -> tuple[str, ...]:
     return tuple(
         bare or quoted.replace('""', '"') for quoted, bare in _PART.findall(qualified_name)
     )
+
+
+def split_list(text: str) -> list[str]:
+    """Return the names, as printed, of a list with commas: a search path, roles of a policy."""
+    return _ELEMENT.findall(text)

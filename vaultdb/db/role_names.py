@@ -14,7 +14,7 @@ from vaultdb.settings.model import ROLE_PREFIX
 LONGEST_NAME = 63
 """Bytes of a name in PostgreSQL; longer ones are cut off without an error."""
 
-_LONGEST_WORD = len("audit_owner")
+_LONGEST_WORD = len("backup_reader")
 
 
 @dataclass(frozen=True, slots=True)

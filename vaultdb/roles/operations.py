@@ -33,8 +33,8 @@ _WRITE = text("""
 def record(
     connection: Connection,
     action: str,
-    object: str,
-    detail: Mapping[str, Any],  # noqa: A002
+    object: str,  # noqa: A002  # as the column is named
+    detail: Mapping[str, Any],
 ) -> bool:
     """Write one row in the transaction of `connection`; say whether it could be written.
 

@@ -24,3 +24,5 @@ CREATE OR REPLACE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON vaultdb_audit
 
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON vaultdb_audit.operation
   FOR EACH STATEMENT EXECUTE FUNCTION vaultdb_audit.refuse_change();
+
+ALTER TABLE vaultdb_audit.operation ENABLE TRIGGER USER;
