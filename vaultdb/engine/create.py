@@ -11,6 +11,7 @@ from sqlalchemy.ext import asyncio
 
 from vaultdb.db.connect import attach, connect_arguments
 from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.rights import APPLICATIONS, refuse_excess_rights
 from vaultdb.db.url import normalise_url
 from vaultdb.engine.install import prepare
 from vaultdb.settings import DatabaseSettings, Settings
@@ -39,7 +40,8 @@ def create_engine(
         url: the database; by default `database.url` of the settings. A bare `postgresql://` means
             psycopg 3.
         profile: a `[profile.NAME]` of `vaultdb.toml`.
-        role: whose login to use, such as "migrator"; None is the app's.
+        role: whose login to use, such as "migrator"; None is the app's, which must not be able to
+            do more than the app needs.
         settings: use these, and load none.
         keyring: use this one instead of the settings' key provider; the caller closes it.
         tenant: the tenant outside of `acting_as(tenant=)`; by default that of the settings.
@@ -57,6 +59,8 @@ def create_engine(
     credentials = None if settings is None else Credentials(settings)
     engine = sqlalchemy.create_engine(address, connect_args=arguments, **options)
     attach(engine, database, credentials)
+    if settings is not None and role in APPLICATIONS:
+        refuse_excess_rights(engine, settings)
     return prepare(
         engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
     )
@@ -78,6 +82,8 @@ def create_async_engine(
     credentials = None if settings is None else Credentials(settings)
     engine = asyncio.create_async_engine(address, connect_args=arguments, **options)
     attach(engine.sync_engine, database, credentials)
+    if settings is not None and role in APPLICATIONS:
+        refuse_excess_rights(engine.sync_engine, settings)
     return prepare(
         engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
     )

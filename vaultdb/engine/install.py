@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.db.login.attach import attach_login, off_the_loop
 from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.rights import refuse_excess_rights
 from vaultdb.engine.binary import fetch_in_binary
 from vaultdb.engine.fork import separate_in_children
 from vaultdb.engine.keyring import keyring_for
@@ -71,6 +72,7 @@ def install(
     credentials = Credentials(settings)
     if settings.database.lease is not None and root.url.username is None:
         attach_login(root, credentials.login)
+    refuse_excess_rights(root, settings)
     return prepare(engine, settings=settings, credentials=credentials, tenant=tenant)
 
 
