@@ -48,12 +48,15 @@ def _keep_uncompressed(table: Table, connection: Connection | None, **_: Any) ->
     """
     if connection is None or not _stores_envelopes(table, connection):
         return
-    prepare = connection.dialect.identifier_preparer.quote
+    preparer = connection.dialect.identifier_preparer
+    # Names with a percent sign are quoted with two; DDL doubles them once more.
+    table_name = preparer.format_table(table).replace("%%", "%")
     for column in table.columns:
         if isinstance(column.type, STORED_TYPES):
             statement = "ALTER TABLE %(fullname)s ALTER COLUMN %(column)s SET STORAGE EXTERNAL"
-            name = prepare(column.name).replace("%%", "%")  # DDL doubles them once more
-            ddl = DDL(statement, context={"column": name})  # type: ignore[no-untyped-call]
+            name = preparer.quote(column.name).replace("%%", "%")
+            context = {"fullname": table_name, "column": name}
+            ddl = DDL(statement, context=context)  # type: ignore[no-untyped-call]
             connection.execute(ddl.against(table))
 
 

@@ -27,7 +27,8 @@ def options(metadata: MetaData, *, names: RoleNames | None = None) -> dict[str, 
 
     Args:
         metadata: the application's, with declared access.
-        names: the capability roles; by default with the usual prefix.
+        names: the capability roles; by default with the usual prefix, or what the environment
+            gives as `vaultdb_role_names`.
 
     Returns:
         Keyword arguments; whoever has a `render_item` or `include_name` of their own calls both.
@@ -39,7 +40,7 @@ def options(metadata: MetaData, *, names: RoleNames | None = None) -> dict[str, 
         "render_item": render_item,
         "include_schemas": bool(schemas - {None}),
         "include_name": _names_in(schemas),
-        plugin.ROLE_NAMES: names or RoleNames(),
+        **({} if names is None else {plugin.ROLE_NAMES: names}),
     }
 
 

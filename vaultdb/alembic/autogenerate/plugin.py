@@ -14,6 +14,7 @@ from sqlalchemy import Column, Table
 from vaultdb.alembic.autogenerate.rendering import is_envelope
 from vaultdb.alembic.autogenerate.rewrite import rewrite
 from vaultdb.alembic.autogenerate.seen import Seen
+from vaultdb.db.role_names import RoleNames
 
 NAME = "vaultdb.encryption"
 PATTERN = "vaultdb.*"
@@ -70,5 +71,6 @@ def _leave_encrypted(
 
 def _finish(context: AutogenContext, operations: UpgradeOps) -> PriorityDispatchResult:
     seen = _seen.pop(context, Seen())
-    rewrite(context, operations, seen)
+    names = context.opts.get(ROLE_NAMES) or RoleNames()
+    rewrite(context, operations, seen, names)
     return PriorityDispatchResult.CONTINUE

@@ -15,7 +15,7 @@ from vaultdb.alembic.operations.invalidation import (
 from vaultdb.alembic.operations.operation import VaultOperation
 from vaultdb.alembic.operations.policies import CreatePolicyOp, DropPolicyOp, Policy
 from vaultdb.alembic.operations.privileges import GrantOp, RevokeOp
-from vaultdb.alembic.operations.rename_index import RenameIndexOp
+from vaultdb.alembic.operations.renames import RenameIndexOp, RenameSequenceOp
 from vaultdb.alembic.operations.row_security import DisableRlsOp, EnableRlsOp, ForceRlsOp
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "GrantOp",
     "Policy",
     "RenameIndexOp",
+    "RenameSequenceOp",
     "RevokeOp",
     "VaultOperation",
 ]

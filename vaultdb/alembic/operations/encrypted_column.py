@@ -80,5 +80,5 @@ class DropEncryptedColumnOp(DropColumnOp):
 @Operations.implementation_for(AddEncryptedColumnOp)
 def _run(operations: Operations, operation: AddEncryptedColumnOp) -> None:
     table, schema = operation.table, operation.schema
-    operations.add_column(table, operation.column.copy(), schema=schema)
+    operations.add_column(table, operation.column, schema=schema)
     run(operations, storage_external(table, operation.column.name, schema))
