@@ -26,4 +26,4 @@ class Fact:
     value: str = ""
     """The privilege, the attribute, the expression."""
     extra: str = ""
-    """GRANT OPTION, forced, the check of a policy…"""
+    """GRANT OPTION, BY a grantor who is not the owner, forced, the check of a policy…"""

@@ -14,8 +14,10 @@ from vaultdb.roles.fact import PUBLIC, Fact
 
 GRANTED_ON = frozenset({"table", "column", "sequence"})
 GRANT_OPTION = "GRANT OPTION"
+BY = "BY "
+"""Before the grantor of what others than the owner granted."""
 
-_WORDS = re.compile(r"[A-Z]+")
+_WORDS = re.compile(r"[A-Z]+(?: [A-Z]+)*")
 _ROLE = re.compile(r'"(?:[^"]|"")*"|[^,]+')
 
 
@@ -32,13 +34,13 @@ def statements(
         missing: facts that shall hold.
         excess: facts that shall not.
         wanted: all facts that shall hold. Revoking a privilege on a table takes it away on the
-            columns too, and revoking a grant option takes back what was granted by it: what is
-            wanted of that is granted once more.
+            columns too: what is wanted of that is granted once more.
 
     """
     add, remove = set(missing), set(excess)
     keep = add | set(wanted)
     found = [
+        *_passed_on(remove),
         *_option_revokes(remove),
         *_revokes(remove, keep),
         *_row_security(add, remove),
@@ -49,8 +51,30 @@ def statements(
     return [each.as_string(None) for each in found]
 
 
+def _passed_on(remove: set[Fact]) -> list[sql.Composed]:
+    """Take back what others than the owner granted.
+
+    They could revoke it, or a cascade; but that reaches no grant on a column that was made by a
+    grant option on the table. So its grantor is given the option on the very same, and loses it.
+    """
+    found = []
+    for parts in _grouped(_sources(remove)):
+        grant = sql.SQL("GRANT {} ON {} TO {} WITH GRANT OPTION")
+        revoke = sql.SQL("REVOKE {} ON {} FROM {} CASCADE")
+        found += [each.format(*parts) for each in (grant, revoke)]
+    return found
+
+
+def _sources(remove: set[Fact]) -> set[Fact]:
+    """Return the privileges that were passed on, with their grantors."""
+    return {
+        replace(fact, who=fact.extra.partition(BY)[2], extra="")
+        for fact in remove
+        if _is_grant(fact) and BY in fact.extra
+    }
+
+
 def _option_revokes(remove: set[Fact]) -> list[sql.Composed]:
-    """Take back what was passed on: only its grantor could revoke that, or this cascade."""
     options = {fact for fact in remove if _is_grant(fact) and fact.extra == GRANT_OPTION}
     return [
         sql.SQL("REVOKE GRANT OPTION FOR {} ON {} FROM {} CASCADE").format(*parts)
@@ -60,7 +84,7 @@ def _option_revokes(remove: set[Fact]) -> list[sql.Composed]:
 
 def _revokes(remove: set[Fact], keep: set[Fact]) -> list[sql.Composed]:
     """Revoke on tables before columns; a grant that only loses its option stays."""
-    plain = {_without_option(fact) for fact in remove if _is_grant(fact)} - keep
+    plain = {replace(f, extra="") for f in remove if _is_grant(f) and BY not in f.extra} - keep
     tables = {fact for fact in plain if fact.kind != "column"}
     return [
         sql.SQL("REVOKE {} ON {} FROM {}").format(*parts)
@@ -71,16 +95,10 @@ def _revokes(remove: set[Fact], keep: set[Fact]) -> list[sql.Composed]:
 
 def _wiped(remove: set[Fact], keep: set[Fact]) -> set[Fact]:
     """Return what is wanted and lost by the revokes."""
-    grants = {fact for fact in keep if _is_grant(fact)}
-    revoked = {fact for fact in remove if _is_grant(fact)}
-    by_role = {(_table(f), f.who, f.value) for f in revoked if f.kind == "table"}
-    by_option = {(_table(f), f.value) for f in revoked if f.extra == GRANT_OPTION}
-    return {
-        fact
-        for fact in grants
-        if (_table(fact), fact.who, fact.value) in by_role
-        or (_table(fact), fact.value) in by_option
-    }
+    sources = _sources(remove)
+    tables = {fact for fact in remove if _is_grant(fact) and fact.kind == "table"}
+    lost = {(_table(fact), fact.who, fact.value) for fact in sources | tables}
+    return {f for f in keep if _is_grant(f) and (_table(f), f.who, f.value) in lost}
 
 
 def _grants(add: set[Fact]) -> list[sql.Composed]:
@@ -165,10 +183,6 @@ def _privilege(word: str, columns: list[str]) -> sql.Composable:
 
 def _is_grant(fact: Fact) -> bool:
     return fact.fact == "grant" and fact.kind in GRANTED_ON
-
-
-def _without_option(fact: Fact) -> Fact:
-    return replace(fact, extra="")
 
 
 def _table(fact: Fact) -> str:

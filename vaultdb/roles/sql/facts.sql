@@ -77,7 +77,10 @@ born AS (
 
 SELECT 'grant' AS fact, kind, name AS object,
   CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS who,
-  x.privilege_type AS value, CASE WHEN x.is_grantable THEN 'GRANT OPTION' ELSE '' END AS extra
+  x.privilege_type AS value,
+  -- What somebody else than the owner granted, only that grantor or a cascade can revoke.
+  concat_ws(' ', CASE WHEN x.is_grantable THEN 'GRANT OPTION' END,
+    CASE WHEN x.grantor <> owner THEN 'BY ' || quote_ident(pg_get_userbyid(x.grantor)) END) AS extra
 FROM acl, aclexplode(items) x WHERE x.grantee <> owner
 
 UNION ALL
@@ -178,7 +181,11 @@ SELECT 'view', CASE WHEN coalesce(rel.reloptions, '{}') && ARRAY['security_invok
 FROM rel WHERE relkind = 'v'
 
 UNION ALL
-SELECT 'publication', CASE WHEN p.puballtables THEN 'all' ELSE 'table' END, quote_ident(p.pubname),
+SELECT 'publication', CASE
+    WHEN p.puballtables THEN 'all'
+    WHEN EXISTS (SELECT FROM pg_publication_rel x
+                 WHERE x.prpubid = p.oid AND x.prrelid = format('%I.%I', pt.schemaname, pt.tablename)::regclass)
+    THEN 'table' ELSE 'schema' END, quote_ident(p.pubname),
   quote_ident(pg_get_userbyid(p.pubowner)), format('%I.%I', pt.schemaname, pt.tablename), ''
 FROM pg_publication p JOIN pg_publication_tables pt USING (pubname)
 WHERE pt.schemaname = ANY(CAST(:schemas AS text[]))
