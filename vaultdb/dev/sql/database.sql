@@ -9,7 +9,7 @@ BEGIN
     'REVOKE ALL ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
   EXECUTE pg_catalog.format(
     'GRANT CONNECT ON DATABASE %I TO vaultdb_owner, vaultdb_rw, vaultdb_ro, vaultdb_officer, '
-    'vaultdb_rotator', pg_catalog.current_database());
+    'vaultdb_rotator, vaultdb_migrator', pg_catalog.current_database());
   EXECUTE pg_catalog.format(
     'GRANT CREATE ON DATABASE %I TO vaultdb_owner', pg_catalog.current_database());
   -- The migrator is the owner from login on, so that whatever it creates belongs to the owner.
