@@ -21,6 +21,7 @@ _LOCKED = frozenset({"55P03"})
 
 # What libpq says when it cannot connect, and what to do; it has no SQLSTATE for most of these.
 _CONNECTING = (
+    ('authentication failed for user "v_', "is it the server that vault's database engine uses?"),
     ("password authentication failed", "correct the login's password (VAULTDB_PASSWORD_FILE)"),
     ("no password supplied", "set VAULTDB_PASSWORD_FILE"),
     ("root certificate file", "set VAULTDB_SSLROOTCERT to the CA that signed the server"),

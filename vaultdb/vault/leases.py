@@ -76,6 +76,7 @@ class DatabaseRole:
     ) -> None:
         self.client = client
         self.clock = clock
+        self.name = f"{mount.strip('/')}/{role}"
         self._mount = mount.strip("/")
         self._role = role
 
@@ -155,7 +156,7 @@ class DatabaseRole:
         )
 
     def __repr__(self) -> str:
-        return f"<DatabaseRole {self._mount}/{self._role}>"
+        return f"<DatabaseRole {self.name}>"
 
 
 def _seconds(value: object) -> float:

@@ -41,8 +41,8 @@ PAUSE = 1.0
 refused; doubled each time that PostgreSQL refuses a new one at once."""
 LONGEST_PAUSE = 60.0
 """Seconds of that pause, at most."""
-YOUNG = 5.0
-"""Seconds for which a login counts as new."""
+YOUNG = 1.0
+"""Seconds after which a login that is refused counts as one that had worked."""
 REPLICA_PAUSE = 0.1
 """Seconds between two tries of a login that a replica may not have yet."""
 _random = SystemRandom()
@@ -112,6 +112,7 @@ class LeasedLogin:
         self._ask_again_at = -math.inf
         self._pause = PAUSE
         self._replace_again_at = -math.inf
+        self._refused_young = 0
 
     def current(self) -> Login:
         """Return the leased login; ask Vault for one when there is none."""
@@ -137,6 +138,8 @@ class LeasedLogin:
         if held is None or held.login.generation != generation:
             return True
         age = self._clock() - held.lease.obtained_at
+        if age < YOUNG:
+            self._refused_young = generation
         if age < self._replica_lag:
             sleep(REPLICA_PAUSE)
             return True
@@ -155,7 +158,7 @@ class LeasedLogin:
                 self._replace(held)
         except VaultDBError as error:
             self.counters.failures += 1
-            VAULT.warning("cannot renew the login of %r: %s", self._role, error)
+            VAULT.warning("cannot renew the login of %s: %s", self._role.name, error)
             left = (held.lease.expires_at - self._clock()) * RETRY_AT
             return max(SHORTEST_WAIT, left) * _random.uniform(0.9, 1.0)
         return SHORTEST_WAIT
@@ -185,7 +188,7 @@ class LeasedLogin:
                     self._revoke(lease)
 
     def __repr__(self) -> str:
-        return f"<LeasedLogin {self._role!r}>"
+        return f"<LeasedLogin {self._role.name}>"
 
     def _revoke(self, lease: Lease) -> None:
         try:
@@ -230,7 +233,7 @@ class LeasedLogin:
         with self._one_at_a_time():
             if self._held is not held:
                 return True
-            if forced and not self._may_replace(held):
+            if forced and not self._may_replace():
                 return False
             self.counters.forced += forced
             lease = self._ask()
@@ -243,12 +246,12 @@ class LeasedLogin:
             self._start()
             return True
 
-    def _may_replace(self, held: _Held | None) -> bool:
+    def _may_replace(self) -> bool:
         """Whether a refused login is replaced now; new ones that are refused, ever less often."""
         now = self._clock()
         if now < self._replace_again_at:
             return False
-        is_young = held is not None and now - held.lease.obtained_at < YOUNG
+        is_young = self._refused_young == self._generation
         self._pause = min(self._pause * 2, LONGEST_PAUSE) if is_young else PAUSE
         self._replace_again_at = now + self._pause
         return True
@@ -279,10 +282,10 @@ class LeasedLogin:
         if not self._warned:
             self._warned = True
             VAULT.warning(
-                "%r leases logins for %g s, too short for database.lease_overlap = %g s:"
+                "%s leases logins for %g s, too short for database.lease_overlap = %g s:"
                 " transactions longer than %g s may be cut off; raise the role's default_ttl"
                 " and max_ttl, or lower the overlap",
-                self._role,
+                self._role.name,
                 full_ttl,
                 self._overlap,
                 full_ttl / 2,

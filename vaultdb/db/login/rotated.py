@@ -81,7 +81,7 @@ class RotatedLogin:
         self._known = None
 
     def __repr__(self) -> str:
-        return f"<RotatedLogin {self._role!r}>"
+        return f"<RotatedLogin {self._role.name}>"
 
     def _is_due(self, known: _Known) -> bool:
         now = self._clock()
@@ -95,7 +95,7 @@ class RotatedLogin:
             if before is None:
                 raise
             # While Vault is away nothing rotates.
-            VAULT.warning("cannot read the password of %r again: %s", self._role, error)
+            VAULT.warning("cannot read the password of %s again: %s", self._role.name, error)
             self._read_again_at = self._clock() + REFUSED_PAUSE
             return
         if before is not None and before.password.password == password.password:
