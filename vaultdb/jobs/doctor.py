@@ -13,6 +13,8 @@ from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.db.realm import check_realm
+from vaultdb.db.rights import excess_rights, refusal
+from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.provider import KeyProvider
@@ -23,15 +25,6 @@ from vaultdb.settings import Settings
 OLDEST_SERVER = 15
 NEWEST_SERVER = 18
 """Major versions of PostgreSQL that vaultdb is tested with."""
-
-_LOGIN = text("""
-    SELECT session_user::text AS name, r.rolsuper AS is_superuser,
-      pg_catalog.has_table_privilege('vaultdb.data_key', 'INSERT, UPDATE, DELETE, TRUNCATE')
-        OR pg_catalog.has_any_column_privilege('vaultdb.data_key', 'INSERT, UPDATE') AS can_write,
-      pg_catalog.pg_has_role(session_user, c.relowner, 'MEMBER') AS is_owner
-    FROM pg_catalog.pg_roles r, pg_catalog.pg_class c
-    WHERE r.rolname = session_user AND c.oid = 'vaultdb.data_key'::regclass
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +109,17 @@ class Doctor:
         return str(self._settings.realm)
 
     def _login(self) -> str:
+        settings = self._settings
+        names = RoleNames(settings.database.role_prefix)
         with self._connection() as connection:
-            login = connection.execute(_LOGIN).one()
-        if login.is_superuser or login.is_owner:
-            who = "a superuser" if login.is_superuser else "a member of the schema's owner"
-            raise ConfigurationError(
-                f"login {login.name} is {who}; give the application a login that is a member of"
-                " vaultdb_rw only"
-            )
-        if login.can_write and not self._settings.create_keys:
-            raise ConfigurationError(
-                f"login {login.name} may change vaultdb.data_key; give the application a login"
-                " that is a member of vaultdb_rw only"
-            )
-        return f"{login.name}, which cannot change the schema or the keys"
+            login = connection.scalar(text("SELECT session_user"))
+            driver = connection.connection
+            rights = excess_rights(driver, names, may_add_keys=settings.create_keys)
+        if rights and not settings.database.allow_excess_rights:
+            raise ConfigurationError(refusal(rights, names))
+        if rights:
+            return f"{login}, allowed to do more than the application needs"
+        return f"{login}, which cannot change the schema or the keys"
 
     def _data_keys(self) -> str:
         settings = self._settings

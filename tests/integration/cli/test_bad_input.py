@@ -177,7 +177,9 @@ def test_a_wrong_authority_of_the_database(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VAULTDB_SSLROOTCERT", str(other_authority.authority))
-    assert run("keys", "list").failed_with("certificate verify failed; set VAULTDB_SSLROOTCERT")
+    assert run("keys", "list").failed_with(
+        "unable to get local issuer certificate; set VAULTDB_SSLROOTCERT"
+    )
 
 
 def test_an_unreachable_database(

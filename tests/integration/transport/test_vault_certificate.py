@@ -174,7 +174,7 @@ def test_a_name_that_the_role_does_not_allow_is_refused_in_one_line(
     postgres: TlsPostgres, pki: Pki, client: VaultClient
 ) -> None:
     given = pki.settings(postgres, url=postgres.url(login="second"))
-    with pytest.raises(VaultRejected, match=f"sign/{ROLE}: vault answered 400") as caught:
+    with pytest.raises(VaultRejected, match=f"sign/{ROLE}: vault answered 400, the role does not allow this name") as caught:
         new_engine(given, client).connect()
     assert "\n" not in str(caught.value)
 
