@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from vaultdb.db.quoting import parts_of, qualified
+from vaultdb.db.quoting import parts_of, qualified, split_list
 from vaultdb.roles.fact import PUBLIC, Fact
 
 GRANTED_ON = frozenset({"table", "column", "sequence"})
@@ -18,7 +18,6 @@ BY = "BY "
 """Before the grantor of what others than the owner granted."""
 
 _WORDS = re.compile(r"[A-Z]+(?: [A-Z]+)*")
-_ROLE = re.compile(r'"(?:[^"]|"")*"|[^,]+')
 
 
 def statements(
@@ -143,7 +142,7 @@ def _made_policies(add: set[Fact]) -> list[sql.Composed]:
 
 def _make(fact: Fact) -> sql.Composed:
     kind, _, check = fact.extra.partition("|")
-    roles = sql.SQL(", ").join(_role(role) for role in _ROLE.findall(fact.who))
+    roles = sql.SQL(", ").join(_role(role) for role in split_list(fact.who))
     statement = sql.SQL("CREATE POLICY {} ON {} AS {} FOR {} TO {}").format(
         *_policy_name(fact), _words(kind), _words(fact.kind), roles
     )
