@@ -48,7 +48,7 @@ def bench_database() -> Iterator[BenchDatabase]:
             store=MemoryKeyStore(),
             create_keys=True,
         )
-        encrypting = vaultdb.create_engine(settings=migrator, keyring=keyring)
+        encrypting = vaultdb.create_engine(settings=migrator, role="migrator", keyring=keyring)
         try:
             yield BenchDatabase(encrypting, plain)
         finally:

@@ -112,7 +112,7 @@ class Demo:
     def migrate(self) -> str:
         """Create vaultdb's schema and the demo's table, by a login that cannot decrypt."""
         settings = self._settings("migrator")
-        engine = create_engine(settings=settings)
+        engine = create_engine(settings=settings, role="migrator")
         migrations.upgrade(engine, realm=settings.realm)
         names = catalogue.declared_names([Base.metadata])
         with engine.begin() as connection:

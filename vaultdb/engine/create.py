@@ -40,8 +40,8 @@ def create_engine(
         url: the database; by default `database.url` of the settings. A bare `postgresql://` means
             psycopg 3.
         profile: a `[profile.NAME]` of `vaultdb.toml`.
-        role: whose login to use, such as "migrator"; None is the app's, which must not be able to
-            do more than the app needs.
+        role: whose login it is, such as "migrator", also beside `settings`; None is the app's,
+            which must not be able to do more than the app needs.
         settings: use these, and load none.
         keyring: use this one instead of the settings' key provider; the caller closes it.
         tenant: the tenant outside of `acting_as(tenant=)`; by default that of the settings.
