@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 from sqlalchemy.schema import CreateSchema
 
-from vaultdb.alembic import autogenerate, facts, lock
+from vaultdb.alembic import autogenerate, facts
+from vaultdb.alembic.autocommit import guard_autocommit
 from vaultdb.alembic.hooks import composed
 from vaultdb.alembic.login import migrator_engine
 from vaultdb.alembic.names import check_names, record_names
@@ -17,7 +19,6 @@ from vaultdb.alembic.session import ATTRIBUTE, Session, connected, migrating
 from vaultdb.alembic.steps import Steps, note_in_audit
 from vaultdb.db.role_names import RoleNames
 from vaultdb.db.schema import MIGRATIONS_SCHEMA
-from vaultdb.errors import SchemaError
 from vaultdb.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ def _run_offline(context: Any, options: dict[str, Any]) -> None:
         **options,
     )
     migration = context.get_context()
-    if migration.version_table_schema is not None:
-        migration.execute(CreateSchema(migration.version_table_schema, if_not_exists=True))
     with context.begin_transaction():
+        if migration.version_table_schema is not None:
+            migration.execute(CreateSchema(migration.version_table_schema, if_not_exists=True))
         context.run_migrations()
 
 
@@ -109,13 +110,20 @@ def _session(
     engine = migrator_engine(settings)
     try:
         if _is_migrating(context):
-            opened = migrating(engine, names=names, patience=patience, allow_superuser=allow)
+            opened = migrating(
+                engine, names=names, patience=patience, allow_superuser=allow, tell=_tell
+            )
         else:
-            opened = connected(engine, names=names, allow_superuser=allow)
+            opened = connected(engine, names=names, allow_superuser=allow, tell=_tell)
         with opened as session:
             yield session
     finally:
         engine.dispose()
+
+
+def _tell(notice: str) -> None:
+    """Say it aloud: whoever runs the `alembic` command has not configured our loggers."""
+    sys.stderr.write(f"vaultdb: {notice}\n")
 
 
 def _is_migrating(context: Any) -> bool:
@@ -133,22 +141,24 @@ def _run_online(context: Any, session: Session, options: dict[str, Any]) -> None
     schemas = facts.schemas_of([metadata] if metadata is not None else [], default)
     recording = {"on_version_apply": note_in_audit(session, schemas)}
     chosen = composed(recording, options) | {"connection": connection}
+    is_ours = not connection.in_transaction()
     context.configure(**chosen)
     migration = context.get_context()
     if "destination_rev" not in migration.opts:
         context.configure(**chosen, dont_mutate=True)
         with context.begin_transaction():
             context.run_migrations()
+        if is_ours:  # looking for the version table began a transaction
+            connection.rollback()
         return
     steps = Steps(session, migration.opts["fn"])
 
     def attempt() -> None:
         context.configure(**chosen, fn=steps)
-        _guard_autocommit(context.get_context(), session)
-        is_ours = not connection.in_transaction()
+        guard_autocommit(context.get_context(), session)
         with context.begin_transaction():
             context.run_migrations()
-        if is_ours:  # looking for the version table began a transaction
+        if is_ours:
             connection.commit()
 
     _prepare(session, migration.version_table_schema)
@@ -169,29 +179,3 @@ def _prepare(session: Session, schema: str | None) -> None:
 def _has_schema(connection: Connection, schema: str) -> bool:
     query = text("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = :schema)")
     return bool(connection.scalar(query, {"schema": schema}))
-
-
-def _guard_autocommit(migration: Any, session: Session) -> None:
-    """Let `autocommit_block` wait for old transactions, as CONCURRENTLY does; refuse in a plan."""
-    original = migration.autocommit_block
-
-    @contextmanager
-    def autocommit_block() -> Iterator[None]:
-        if session.is_preview:
-            raise NotInTransactionError
-        session.has_committed = True
-        with original():
-            lock.set_lock_timeout(session.connection, 0)
-            try:
-                yield
-            finally:
-                lock.set_lock_timeout(session.connection, session.patience.lock_timeout)
-
-    migration.autocommit_block = autocommit_block
-
-
-class NotInTransactionError(SchemaError):
-    """A revision uses `autocommit_block`, which a plan cannot roll back."""
-
-    def __init__(self) -> None:
-        super().__init__("it uses autocommit_block, which cannot run in a transaction")

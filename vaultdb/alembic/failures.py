@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alembic.script
 import psycopg
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from vaultdb.alembic.autocommit import NotInTransactionError
 from vaultdb.db.failures import translated
 from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _QUOTES_A_VALUE = ("22", "P0")
 """Classes of SQLSTATE whose message is made of data, or of whatever a function raised."""
 
+_ALEMBIC = Path(alembic.script.__file__).parent
 _NEEDS_NO_TRANSACTION = "25001"
 _NEW_ENUM_VALUE = "55P04"
 
@@ -41,6 +44,8 @@ def plain_failures(tree: Tree, session: Session | None = None) -> Iterator[None]
     """
     try:
         yield
+    except NotInTransactionError:
+        raise
     except VaultDBError as error:
         if session is not None and session.running is not None:
             raise SchemaError(_in_revision(session, str(error))) from None
@@ -55,6 +60,11 @@ def plain_failures(tree: Tree, session: Session | None = None) -> Iterator[None]
         where = f"{error.filename}, line {error.lineno}"
         raise ConfigurationError(f"{where}: python cannot read it: {error.msg}") from None
     except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+        if _is_dangling(error):
+            raise ConfigurationError(
+                f"tree {tree.name}: a revision follows {error.args[0]}, which is not in"
+                f" {tree.folder / 'versions'}: correct its down_revision or bring the file back"
+            ) from None
         problem = f"{_place(error, tree.folder)} raised {type(error).__name__}{_missing(error)}"
         if session is not None and session.running is not None:
             raise SchemaError(_in_revision(session, problem)) from None
@@ -101,6 +111,13 @@ def _alembic(tree: Tree, message: str) -> str:
     return f"tree {tree.name}: {text}"
 
 
+def _is_dangling(error: Exception) -> bool:
+    """Whether Alembic itself looked for a revision that no file has."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_alembic = bool(frames) and Path(frames[-1].filename).is_relative_to(_ALEMBIC)
+    return isinstance(error, KeyError) and in_alembic
+
+
 def _place(error: BaseException, folder: Path) -> str:
     """Return file and line of the last frame inside the user's folder."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -110,5 +127,7 @@ def _place(error: BaseException, folder: Path) -> str:
 
 def _missing(error: BaseException) -> str:
     """Name what could not be imported or found; nothing else of a foreign text is shown."""
+    if isinstance(error, FileNotFoundError):
+        return f" for {error.filename}"
     name = getattr(error, "name", None) if isinstance(error, ImportError | NameError) else None
     return f" for {name}" if name else ""

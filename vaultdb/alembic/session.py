@@ -66,6 +66,8 @@ class Session:
     """Told of each revision before it runs."""
     ended: Callable[[Step], None] = lambda _step: None
     """Told of each revision once it is committed; in a preview once it is done."""
+    tell: Callable[[str], None] = MIGRATIONS.warning
+    """Told of what the operator should know while it happens."""
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
     """The revision that is running, or that failed."""
@@ -85,7 +87,7 @@ class Session:
         """Tell the operator something, once."""
         if notice not in self.notices:
             self.notices.append(notice)
-            MIGRATIONS.warning(notice)
+            self.tell(notice)
 
     def transaction(self) -> AbstractContextManager[Any]:
         """Begin a transaction, unless there is one already, as in a preview."""
@@ -112,6 +114,7 @@ def migrating(
     names: RoleNames | None = None,
     patience: Patience | None = None,
     allow_superuser: bool = False,
+    tell: Callable[[str], None] = MIGRATIONS.warning,
 ) -> Iterator[Session]:
     """Connect, refuse the wrong login, become the owner, take the lock; undo it all afterwards.
 
@@ -120,13 +123,14 @@ def migrating(
         names: the capability roles; those of the default prefix unless told.
         patience: how long to wait for locks.
         allow_superuser: let a superuser migrate.
+        tell: is told what the operator should know.
 
     Raises:
         ConfigurationError: the login is the application's, a superuser, or no member of the owner.
         SchemaError: another migration is running.
 
     """
-    with connected(bind, names=names, allow_superuser=allow_superuser) as session:
+    with connected(bind, names=names, allow_superuser=allow_superuser, tell=tell) as session:
         session.patience = patience or session.patience
         lock.take(session.connection, session.patience)
         try:
@@ -142,7 +146,11 @@ def migrating(
 
 @contextmanager
 def connected(
-    bind: Engine | str, *, names: RoleNames | None = None, allow_superuser: bool = False
+    bind: Engine | str,
+    *,
+    names: RoleNames | None = None,
+    allow_superuser: bool = False,
+    tell: Callable[[str], None] = MIGRATIONS.warning,
 ) -> Iterator[Session]:
     """Connect and become the owner, without a lock: enough to look and to compare."""
     if isinstance(bind, str):
@@ -150,6 +158,9 @@ def connected(
     with bind.connect() as connection:
         session = _become_owner(connection, names or RoleNames(), allow_superuser=allow_superuser)
         connection.commit()
+        session.tell = tell
+        for notice in session.notices:
+            tell(notice)
         try:
             yield session
         finally:
@@ -173,10 +184,9 @@ def _become_owner(connection: Connection, names: RoleNames, *, allow_superuser: 
             f"the session acts as {acting} and not as {found.owner}; a proxy in between changes"
             " logins: connect directly"
         )
-    session = Session(connection=connection, login=found.login, owner=acting, names=names)
-    for notice in notices:
-        session.say(notice)
-    return session
+    return Session(
+        connection=connection, login=found.login, owner=acting, names=names, notices=notices
+    )
 
 
 def _refused(found: Any, names: RoleNames, *, allow_superuser: bool) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
@@ -38,7 +39,12 @@ class Tree:
             attributes: what `env.py` finds in `config.attributes`.
 
         """
-        config = Config(_ini_of(self.folder), output_buffer=buffer, stdout=io.StringIO())
+        config = Config(
+            _ini_of(self.folder),
+            output_buffer=buffer,
+            stdout=io.StringIO(),
+            cmd_opts=Namespace(quiet=True),
+        )
         # ConfigParser reads % as the start of an interpolation.
         config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
         if self.name == APP and not config.get_main_option("path_separator"):

@@ -79,7 +79,8 @@ def test_the_sql_for_a_dba_needs_no_server(run: Run, settings_file: Path) -> Non
     settings_file.write_text(text)
     ran = run("migrate", "sql")
     assert ran.code == 0
-    assert ran.out.startswith("BEGIN;")
+    assert ran.out.startswith("-- run as the role that is to own the objects, best vaultdb_owner\n")
+    assert "BEGIN;\n\nCREATE SCHEMA IF NOT EXISTS vaultdb;" in ran.out
     assert "CREATE DOMAIN vaultdb.envelope" in ran.out
 
 
