@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.provision.step import State
@@ -49,7 +50,7 @@ def set_up_policies(vault: VaultObjects, spec: VaultSpec) -> None:
         vault.progress.step(
             what,
             State.CREATE if found is None else State.CHANGE,
-            lambda path=path, wanted=wanted: vault.write(path, {"policy": wanted}),  # type: ignore[misc]
+            partial(vault.write, path, {"policy": wanted}),
             detail=[line for line in changes if line[:3] not in {"---", "+++"}] if found else [],
         )
 

@@ -13,6 +13,7 @@ from vaultdb.provision.lease_roles import (
     creation_statements,
     login_of,
     revocation_statements,
+    rotation_statements,
 )
 from vaultdb.provision.step import State
 from vaultdb.provision.vault_objects import Fields, VaultObjects
@@ -103,6 +104,7 @@ def _static_role(vault: VaultObjects, spec: LeaseSpec, lease: Lease) -> None:
             "db_name": spec.connection,
             "username": login_of(lease, spec.names).name,
             "rotation_period": spec.rotation_period,
+            "rotation_statements": rotation_statements(spec.names),
         },
     )
 

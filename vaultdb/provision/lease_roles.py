@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from vaultdb.db.quoting import parts_of, split_list
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
 from vaultdb.roles.static_logins import StaticLogin, static_logins
@@ -14,6 +15,9 @@ USERNAME_TEMPLATE = (
     " (random 10 | lowercase) (unix_time) }}"
 )
 """At most 2 + 36 + 1 + 10 + 1 + 10 bytes: PostgreSQL would cut a name after 63."""
+
+
+_LISTS = frozenset({"search_path"})
 
 
 def login_of(lease: Lease, names: RoleNames) -> StaticLogin:
@@ -54,7 +58,7 @@ def creation_statements(lease: Lease, names: RoleNames) -> list[str]:
         settings["role"] = login.capability
     statements += [
         sql.SQL('ALTER ROLE "{{{{name}}}}" SET {} = {}').format(
-            sql.Identifier(name), sql.Literal(value)
+            sql.Identifier(name), sql.SQL(", ").join(map(sql.Literal, _elements(name, value)))
         )
         for name, value in settings.items()
     ]
@@ -76,6 +80,20 @@ def revocation_statements(names: RoleNames) -> list[str]:
 def admin_schema(names: RoleNames) -> str:
     """Return the name of the schema that holds `kill_sessions`."""
     return f"{names.prefix}admin"
+
+
+def rotation_statements(names: RoleNames) -> list[str]:
+    """Return what the engine runs to change a static login's password."""
+    _refuse_torn(names.prefix)
+    change = sql.SQL("SELECT {}.set_password('{{{{name}}}}', '{{{{password}}}}')").format(
+        sql.Identifier(admin_schema(names))
+    )
+    return [change.as_string(None)]
+
+
+def _elements(setting: str, value: str) -> list[str]:
+    """Return the elements of a list, which would be one name in one pair of quotes."""
+    return [parts_of(each)[0] for each in split_list(value)] if setting in _LISTS else [value]
 
 
 def _refuse_torn(name: str) -> None:
