@@ -234,6 +234,8 @@ def _execute(connection: Connection, statement: str) -> None:
 
 def _reason(error: DBAPIError) -> tuple[str, str]:
     original = error.orig
-    if isinstance(original, psycopg.Error):
-        return original.sqlstate or "", original.diag.message_primary or type(original).__name__
-    return "", type(error).__name__
+    if not isinstance(original, psycopg.Error):
+        return "", type(error).__name__
+    said = (original.diag.message_primary, original.diag.message_detail)
+    text = "; ".join(each.rstrip(".") for each in said if each)
+    return original.sqlstate or "", text or type(original).__name__

@@ -18,7 +18,7 @@ from vaultdb.roles import audit
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.functions import BIND_ROW, BIND_ROW_SQL
 from vaultdb.roles.snapshot import Snapshot
-from vaultdb.roles.statements import GRANT_OPTION, GRANTED_ON, statements
+from vaultdb.roles.statements import BY, GRANT_OPTION, GRANTED_ON, statements
 
 ROLES, LEAVE, JOIN, DEFAULTS, SCHEMAS, OBJECTS, REVOKES, GRANTS, TABLES, SETTINGS = range(10)
 """The order of things: roles first, and nothing is granted before what was open is closed."""
@@ -72,9 +72,7 @@ class Writer:
 
     def _unmake(self, fact: Fact) -> Iterator[Step]:
         if fact.fact == "grant" and not _is_on_table(fact):
-            cascade = " CASCADE" if fact.extra == GRANT_OPTION else ""
-            revoke = Privilege(fact.kind, fact.object, fact.value).revoke(fact.who)
-            yield REVOKES, f"{revoke}{cascade}"
+            yield REVOKES, self._revoke(fact)
         elif fact.fact == "default":
             role, _, schema = fact.object.rpartition(":")
             place = "" if schema == "*" else f" IN SCHEMA {schema}"
@@ -88,6 +86,14 @@ class Writer:
         elif fact.fact == "trigger":
             *table, name = parts_of(fact.object)
             yield OBJECTS, f"DROP TRIGGER {qualified(name)} ON {qualified(*table)}"
+
+    def _revoke(self, fact: Fact) -> str:
+        privilege = Privilege(fact.kind, fact.object, fact.value)
+        _, _, grantor = fact.extra.partition(BY)
+        if grantor:
+            return f"REVOKE GRANT OPTION FOR {privilege.clause} FROM {grantor} CASCADE"
+        cascade = " CASCADE" if fact.extra == GRANT_OPTION else ""
+        return f"{privilege.revoke(fact.who)}{cascade}"
 
     def _make_role(self, fact: Fact) -> Iterator[Step]:
         there = self.snapshot.attributes(fact.object)

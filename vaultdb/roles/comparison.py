@@ -35,11 +35,11 @@ def compare(scope: Scope, snapshot: Snapshot) -> Comparison:
     missing = {fact for fact, lack in impossible.items() if lack is None}
     judge = Judge(scope, snapshot)
     verdicts = {fact: judge.judge(fact) for fact in snapshot.facts - wanted}
-    replaced = {_subject(fact) for fact in missing}
+    replaced = {subject(fact) for fact in missing}
     excess = {
         fact
         for fact, verdict in verdicts.items()
-        if verdict is Verdict.REPAIR or _subject(fact) in replaced
+        if verdict is Verdict.REPAIR or subject(fact) in replaced
     }
     reported = {fact for fact, verdict in verdicts.items() if verdict is Verdict.REPORT}
     lacks = {lack for lack in impossible.values() if lack is not None}
@@ -53,7 +53,7 @@ def compare(scope: Scope, snapshot: Snapshot) -> Comparison:
     )
 
 
-def _subject(fact: Fact) -> tuple[str, ...]:
+def subject(fact: Fact) -> tuple[str, ...]:
     """Return what there can be only one of: two facts with one subject replace each other."""
     if fact.fact in {"role", "source", "trigger", "rls", "policy"}:
         return (fact.fact, fact.object)

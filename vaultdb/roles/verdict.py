@@ -16,6 +16,9 @@ from vaultdb.roles.snapshot import Snapshot
 SAFE_LOGGING = frozenset({"none", "ddl"})
 """Values of log_statement that put no statement with values into the server's log."""
 
+POWERS = frozenset({"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"})
+"""Attributes of a role that no login of vaultdb needs, but the engine's CREATEROLE."""
+
 _RISKY = frozenset(
     {"role", "session_authorization", "session_replication_role", "row_security"}
     | {"log_statement", "log_parameter_max_length_on_error"}
@@ -151,12 +154,11 @@ class Judge:
         return REPORT if self.scope.is_ours(fact.who) or born_closed else LEAVE
 
     def _role(self, fact: Fact) -> Verdict:
-        plain = fact.value in {"LOGIN INHERIT", "LOGIN NOINHERIT"}
-        if self.scope.is_leased(fact.object):
-            return LEAVE if plain else REPORT
+        powers = POWERS.intersection(fact.value.split())
         if fact.object == self.scope.engine:
-            return LEAVE if fact.value in {"LOGIN INHERIT CREATEROLE", "LOGIN INHERIT"} else REPORT
-        return LEAVE
+            powers -= {"CREATEROLE"}
+        is_ours = self.scope.is_leased(fact.object) or fact.object == self.scope.engine
+        return REPORT if is_ours and powers else LEAVE
 
     def _member(self, fact: Fact) -> Verdict:
         role, member = fact.object, fact.who

@@ -183,8 +183,8 @@ FROM rel WHERE relkind = 'v'
 UNION ALL
 SELECT 'publication', CASE
     WHEN p.puballtables THEN 'all'
-    WHEN EXISTS (SELECT FROM pg_publication_rel x
-                 WHERE x.prpubid = p.oid AND x.prrelid = format('%I.%I', pt.schemaname, pt.tablename)::regclass)
+    WHEN EXISTS (SELECT FROM pg_publication_rel x JOIN rel ON rel.oid = x.prrelid
+                 WHERE x.prpubid = p.oid AND rel.name = format('%I.%I', pt.schemaname, pt.tablename))
     THEN 'table' ELSE 'schema' END, quote_ident(p.pubname),
   quote_ident(pg_get_userbyid(p.pubowner)), format('%I.%I', pt.schemaname, pt.tablename), ''
 FROM pg_publication p JOIN pg_publication_tables pt USING (pubname)
