@@ -32,4 +32,4 @@ def migrator_engine(settings: Settings) -> Engine:
             ' connect to PostgreSQL directly, and set pooler = "none" in'
             " [role.migrator.database] of vaultdb.toml"
         )
-    return new_engine(database)
+    return new_engine(settings)

@@ -49,7 +49,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
     owner = settings.tenant if tenant is None else tenant
     metadata = load_metadata(model) if model else None
     user = _user()
-    engine = new_engine(settings.database)
+    engine = new_engine(settings)
     failures = plain_failures("read the value", unavailable=ConfigurationError)
     with (
         open_keyring(settings) as keyring,

@@ -75,7 +75,7 @@ def retire(
 
 @contextmanager
 def _connection(context: typer.Context, role: Role | None) -> Iterator[Connection]:
-    engine = new_engine(options_of(context).settings(role).database)
+    engine = new_engine(options_of(context).settings(role))
     failures = plain_failures("use the catalogue of names", unavailable=ConfigurationError)
     with failures, engine.begin() as connection:
         yield connection

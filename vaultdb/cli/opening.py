@@ -42,7 +42,7 @@ def open_provider(settings: Settings) -> Iterator[KeyProvider]:
 @contextmanager
 def key_store(settings: Settings) -> Iterator[PostgresKeyStore]:
     """Give the key table by the settings' database login."""
-    store = PostgresKeyStore(settings.database, answer_timeout=None)
+    store = PostgresKeyStore(settings, answer_timeout=None)
     try:
         yield store
     finally:

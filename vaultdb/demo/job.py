@@ -128,7 +128,7 @@ class Demo:
         scopes = [KeyScope(settings.tenant, "default", purpose) for purpose in Purpose]
         with ExitStack() as opened:
             provider = opened.enter_context(closing(new_provider(settings)))
-            store = opened.enter_context(closing(PostgresKeyStore(settings.database)))
+            store = opened.enter_context(closing(PostgresKeyStore(settings)))
             for scope in scopes:
                 keys.create(provider, store, settings.realm, scope, new_version=False)
         return f"{len(scopes)} keys, wrapped by Vault"
@@ -180,7 +180,7 @@ class Demo:
         with ExitStack() as opened:
             rotator = opened.enter_context(closing(new_provider(settings)))
             opener = opened.enter_context(closing(new_provider(self._settings("reencryptor"))))
-            store = opened.enter_context(closing(PostgresKeyStore(settings.database)))
+            store = opened.enter_context(closing(PostgresKeyStore(settings)))
             table = RewrapTable(store, settings.realm)
             done = rewrap.run(rewrap.plan(rotator, table, rotate=True), rotator, table)
             verified = verify(opener, table).verified

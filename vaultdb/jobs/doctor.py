@@ -12,15 +12,17 @@ from vaultdb.alembic import own as migrations
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.keystore import PostgresKeyStore
+from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.realm import check_realm
 from vaultdb.db.rights import excess_rights, refusal
 from vaultdb.db.role_names import RoleNames
-from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError
+from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError, VaultDenied
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.unwrapping import unwrap_rows
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
 from vaultdb.settings import Settings
+from vaultdb.vault.leases import irrevocable_leases
 
 OLDEST_SERVER = 15
 NEWEST_SERVER = 18
@@ -48,13 +50,20 @@ class Doctor:
     def __init__(self, settings: Settings, open_provider: Callable[[], KeyProvider]) -> None:
         self._settings = settings
         self._open_provider = open_provider
+        self._credentials = Credentials(settings)
 
     def examine(self) -> Iterator[Finding]:
         """Run every check whose groundwork is sound; yield each finding as it is made."""
+        with closing(self._credentials):
+            yield from self._examine()
+
+    def _examine(self) -> Iterator[Finding]:
         yield (provider := _run("keys", self._provider))
         yield (database := _run("database", self._database))
         if not database.ok:
             return
+        if self._settings.database.lease is not None:
+            yield _run("lease", self._lease)
         yield _run("transport", self._transport)
         yield (schema := _run("schema", self._schema))
         if not schema.ok:
@@ -77,6 +86,21 @@ class Doctor:
                 f"PostgreSQL {version} is not supported; use {OLDEST_SERVER} to {NEWEST_SERVER}"
             )
         return f"PostgreSQL {version}"
+
+    def _lease(self) -> str:
+        database = self._settings.database
+        given = f"{database.lease} of {database.lease_mount}"
+        try:
+            lost = irrevocable_leases(self._credentials.client)
+        except VaultDenied:
+            return f"{given}; irrevocable leases are not this role's to see"
+        if lost:
+            raise ConfigurationError(
+                f"vault could not revoke {lost} leases, whose logins may still exist: see"
+                " sys/leases?type=irrevocable, drop the logins, and repair the database engine's"
+                " connection (vaultdb provision vault --plan)"
+            )
+        return f"{given}; every lease that ended was revoked"
 
     def _transport(self) -> str:
         ssl = "SELECT version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"
@@ -124,7 +148,7 @@ class Doctor:
     def _data_keys(self) -> str:
         settings = self._settings
         scope = KeyScope(settings.tenant, "default", Purpose.DATA)
-        with closing(PostgresKeyStore(settings.database)) as store:
+        with closing(PostgresKeyStore(settings, credentials=self._credentials)) as store:
             rows = store.by_scopes(settings.realm, [scope])
         if not rows and settings.create_keys:
             return "none yet; made at first use, because create_keys is set"
@@ -142,7 +166,7 @@ class Doctor:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        engine = new_engine(self._settings.database)
+        engine = new_engine(self._settings, credentials=self._credentials)
         failures = plain_failures("use the database", unavailable=ConfigurationError)
         with failures, engine.connect() as connection:
             yield connection
