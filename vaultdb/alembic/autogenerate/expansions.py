@@ -157,7 +157,7 @@ def _contracted(
                 schema=change.schema,
             )
         ]
-    return [*first, *drops, *_final_name(change, expansion), *rest]
+    return [*first, *rest, *drops, *_final_name(change, expansion)]
 
 
 def _final_name(change: TableChange, expansion: Expansion) -> list[MigrateOperation]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vaultdb.alembic.lints.tokens import Kind, Token, tokens
 
 
@@ -14,7 +16,12 @@ def covers(definition: str, plain: str, encrypted: str) -> bool:
         encrypted: the encrypted one.
 
     """
-    found = [token for token in tokens(definition) if not _is_parenthesis(token)]
+    return covers_tokens(tokens(definition), plain, encrypted)
+
+
+def covers_tokens(definition: Iterable[Token], plain: str, encrypted: str) -> bool:
+    """Tell the same of a definition that has been read."""
+    found = [token for token in definition if not _is_parenthesis(token)]
     if found and found[0].is_word("check"):
         del found[0]
     nothing = [_named(plain), *_words("is", "null")]
