@@ -7,7 +7,7 @@ from importlib import resources
 
 from sqlalchemy import Column, Connection, MetaData, Table, text
 
-from vaultdb.alembic.lints.covering import covers
+from vaultdb.alembic.covering import covers
 from vaultdb.orm.naming import default_logical_name
 
 

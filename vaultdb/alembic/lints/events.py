@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vaultdb.alembic.lints.reader import Name
-from vaultdb.alembic.lints.tokens import Token
+from vaultdb.alembic.sql_tokens import Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from vaultdb.alembic.lints.reader import (
     position_of,
     separated,
 )
-from vaultdb.alembic.lints.tokens import Kind, Token
+from vaultdb.alembic.sql_tokens import Kind, Token
 
 
 def read_grant(reader: Reader) -> Iterator[Event]:

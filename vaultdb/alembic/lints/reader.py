@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vaultdb.alembic.lints.tokens import Kind, Token
+from vaultdb.alembic.sql_tokens import Kind, Token
 
 Name = tuple[str, ...]
 """The parts of a name: schema and table, or only a table."""

@@ -14,7 +14,7 @@ from vaultdb.alembic.lints.other_statements import (
 )
 from vaultdb.alembic.lints.reader import Reader
 from vaultdb.alembic.lints.table_statements import read_table
-from vaultdb.alembic.lints.tokens import statements
+from vaultdb.alembic.sql_tokens import statements
 
 _READERS: tuple[Callable[[Reader], Iterator[Event]], ...] = (
     read_table,

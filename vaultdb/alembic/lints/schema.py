@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from vaultdb.alembic.covering import covers_tokens
 from vaultdb.alembic.lints import events
-from vaultdb.alembic.lints.covering import covers_tokens
 from vaultdb.alembic.lints.events import Constraint, Event, NewColumn
 from vaultdb.alembic.lints.finding import Place
 from vaultdb.alembic.lints.reader import Name

@@ -14,7 +14,7 @@ from vaultdb.alembic.lints.reader import (
     position_of,
     separated,
 )
-from vaultdb.alembic.lints.tokens import Token
+from vaultdb.alembic.sql_tokens import Token
 
 _CONSTRAINT_STARTS = ("constraint", "unique", "primary", "foreign", "check", "exclude")
 _AFTER_TYPE = (

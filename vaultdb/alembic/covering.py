@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vaultdb.alembic.lints.tokens import Kind, Token, tokens
+from vaultdb.alembic.sql_tokens import Kind, Token, tokens
 
 
 def covers(definition: str, plain: str, encrypted: str) -> bool:
