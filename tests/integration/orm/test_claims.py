@@ -36,6 +36,7 @@ from vaultdb.roles.statements import statements
 from vaultdb.roles.wanted import wanted_facts
 
 NORTH, SOUTH = "acme", "globex"
+NOBODY = uuid.UUID(int=0)
 SET = "pg_catalog.set_config('vaultdb.tenant'"
 
 
@@ -331,6 +332,39 @@ def test_autocommit_is_refused_for_a_table_that_would_look_empty(engine, sent):
             connection.execute(select(Note.body))
         assert connection.execute(select(plain.c.id)).all() == []
     assert not any(SET in statement for statement in sent)
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced_as_without_claims(guarded, engine):
+    with acting_as("ann", tenant=NORTH), Session(engine) as session:
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+        session.commit()
+        with guarded.connect() as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(DBAPIError) as caught:
+            _bodies(session)
+        assert caught.value.connection_invalidated
+        session.rollback()
+        assert _bodies(session) == {"acme 0", "acme 1"}
+
+
+def test_a_session_that_joins_a_transaction_from_outside_is_told_after_its_rollback(engine):
+    with acting_as("ann", tenant=NORTH), engine.begin() as connection:
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            assert len(_bodies(session)) == 2
+            session.rollback()
+            assert len(_bodies(session)) == 2
+        assert len(_bodies(connection)) == 2
+
+
+def test_a_claim_that_is_none_of_the_columns_type_is_an_error_and_shows_nothing(guarded, engine):
+    with guarded.connect() as connection:
+        connection.execute("INSERT INTO diary (tenant_id, owner_id) VALUES ('acme', %s)", (NOBODY,))
+    with (
+        acting_as("not-a-uuid", tenant=NORTH),
+        Session(engine) as session,
+        pytest.raises(DBAPIError, match="22P02; values are withheld"),
+    ):
+        session.scalars(select(Diary)).all()
 
 
 @pytest.mark.asyncio
