@@ -1,4 +1,4 @@
-"""Giving back what Vault lent when the process ends, also in the children of process pools."""
+"""Giving back what Vault lent when the process ends, also in the workers of process pools."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-
-_POOLS = ("multiprocessing.util", "billiard.util")
-"""Their children leave by `os._exit`, past `atexit`; billiard is Celery's."""
+from typing import Any
 
 _works: list[Callable[[], None]] = []
-_followed_by: set[int] = set()
+_followed_in: set[int] = set()
 
 
 def at_exit(work: Callable[[], None]) -> Callable[[], None]:
@@ -22,17 +20,18 @@ def at_exit(work: Callable[[], None]) -> Callable[[], None]:
 
 
 def follow_process_pools() -> None:
-    """Have the child of a process pool do what `at_exit` was given; call it in the child."""
+    """Do the same in a pool's worker, which leaves by `os._exit`; call it in the worker."""
     pid = os.getpid()
-    if pid in _followed_by:
+    if pid in _followed_in:
         return
-    _followed_by.add(pid)
-    for name in _POOLS:
-        pool = sys.modules.get(name)
-        if pool is not None:
-            pool.Finalize(None, _do_all, exitpriority=0)
+    _followed_in.add(pid)
+    # Only what is loaded already can have made this process.
+    if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+        multiprocessing.Finalize(None, _do_all, exitpriority=0)
+    if (celery := sys.modules.get("celery.signals")) is not None:
+        celery.worker_process_shutdown.connect(_do_all, weak=False)
 
 
-def _do_all() -> None:
+def _do_all(**_of_the_signal: Any) -> None:
     for work in reversed(_works):
         work()
