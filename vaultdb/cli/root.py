@@ -40,6 +40,7 @@ _ENTRIES = (
     _Entry("demo", "Show the main job, end to end, on private servers."),
     _Entry("doctor", "Check settings, Vault, database and keys; say what to do."),
     _Entry("provision", "Set a Vault and a PostgreSQL up, as administrators.", is_group=True),
+    _Entry("roles", "Plan, apply and verify roles and privileges.", is_group=True),
     _Entry("migrate", "Create and change vaultdb's own schema.", is_group=True),
     _Entry("names", "Check and record the logical names of encrypted columns.", is_group=True),
     _Entry("keys", "List, create and verify data keys.", is_group=True),

@@ -146,7 +146,7 @@ class Writer:
             for statement in audit.making(qualified(self.names.audit_owner)):
                 yield OBJECTS, statement
         elif fact.object == BIND_ROW:
-            yield OBJECTS, BIND_ROW_SQL.strip().removesuffix(";")
+            yield OBJECTS, BIND_ROW_SQL
 
     def _make_setting(self, fact: Fact) -> Iterator[Step]:
         is_list = fact.object in _LISTS

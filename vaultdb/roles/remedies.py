@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from vaultdb.db.privileges import Privilege
 from vaultdb.db.quoting import parts_of, qualified, split_list
+from vaultdb.roles import audit
 from vaultdb.roles.base import TEMPORARY
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.scope import Scope
 from vaultdb.roles.verdict import POWERS
+
+APPLY = "vaultdb roles apply"
+"""The remedy where more than one statement is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,9 @@ class Remedies:
 
     def repair(self, difference: Difference) -> str:
         """Return what `roles apply` runs to end a difference."""
+        if difference.wanted and audit.makes(difference.wanted):
+            is_there = difference.found is not None and difference.found.fact == "trigger"
+            return f"ALTER TABLE {audit.TABLE} ENABLE TRIGGER USER" if is_there else APPLY
         missing = [difference.wanted] if difference.wanted else []
         excess = [difference.found] if difference.found else []
         return "; ".join(self.writer.write(missing, excess, self.wanted))

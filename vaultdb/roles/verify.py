@@ -11,6 +11,8 @@ from sqlalchemy import Connection, text
 
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference, Drift, differences, problem
+from vaultdb.roles.fact import PUBLIC
+from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan
 from vaultdb.roles.remedies import Remedies
 from vaultdb.roles.scope import DEFAULT_SCHEMA
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
     from vaultdb.db.role_names import RoleNames
     from vaultdb.roles.plan import Plan
+    from vaultdb.roles.snapshot import Snapshot
 
+_A_SCHEMA = ("owner", "schema")
 _CAUTIONS = text(
     resources.files("vaultdb.roles").joinpath("sql", "cautions.sql").read_text("utf-8")
 )
@@ -76,6 +80,7 @@ def verify(
     repaired = [
         Drift(each.fact, problem(each), remedies.repair(each))
         for each in differences(found.comparison)
+        if not _follows(each, found.snapshot)
     ]
     reported = [
         Drift(fact, problem(Difference(fact, None)), remedies.decide(fact), is_repaired=False)
@@ -84,6 +89,17 @@ def verify(
     notes = [*_notes_of(found), *_cautions(connection, found)]
     drifts = tuple(sorted([*repaired, *reported]))
     return Verification(drifts, tuple(notes), len(found.snapshot.facts), found)
+
+
+def _follows(difference: Difference, snapshot: Snapshot) -> bool:
+    """Whether a fact is missing only because a role or the audit schema is."""
+    fact = difference.fact
+    if difference.found is not None or fact.fact == "role" or (fact.fact, fact.kind) == _A_SCHEMA:
+        return False
+    lacks_role = bool(fact.who) and fact.who not in {*snapshot.roles, PUBLIC}
+    lacks_member = fact.fact == "member" and fact.object not in snapshot.roles
+    is_audit = fact.object == AUDIT_SCHEMA or fact.object.startswith(f"{AUDIT_SCHEMA}.")
+    return lacks_role or lacks_member or (is_audit and not snapshot.owner("schema", AUDIT_SCHEMA))
 
 
 def _notes_of(found: Plan) -> list[Note]:
