@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from alembic import command
 from alembic.autogenerate import render_python_code
 from alembic.runtime.migration import MigrationContext
@@ -15,7 +13,7 @@ from vaultdb.alembic.session import ATTRIBUTE, Session
 from vaultdb.alembic.trees import Tree
 
 
-def check(session: Session, tree: Tree) -> tuple[list[str], list[Any]]:
+def check(session: Session, tree: Tree) -> tuple[list[str], list[lints.Finding]]:
     """Return `differences`, and the findings of vaultdb's rules.
 
     Raises:
@@ -24,9 +22,9 @@ def check(session: Session, tree: Tree) -> tuple[list[str], list[Any]]:
     """
     missing = differences(session, tree)
     with plain_failures(tree):
-        rules: Any = getattr(lints, "check", lambda *_: [])
-        findings = rules(tree.script(), session.metadata, session.connection)
-    return missing, list(findings)
+        return missing, lints.check(
+            tree.script(), session.metadata, session.connection, names=session.names
+        )
 
 
 def differences(session: Session, tree: Tree) -> list[str]:

@@ -46,29 +46,40 @@ def plain_failures(tree: Tree, session: Session | None = None) -> Iterator[None]
         yield
     except NotInTransactionError:
         raise
-    except VaultDBError as error:
-        if session is not None and session.running is not None:
-            raise SchemaError(_in_revision(session, str(error))) from None
-        raise
-    except CommandError as error:
-        raise ConfigurationError(_alembic(tree, str(error))) from None
-    except (SQLAlchemyError, psycopg.Error) as error:
-        if session is None or session.running is None:
-            raise translated(error, "migrate", ConfigurationError) from None
-        raise SchemaError(_in_revision(session, statement_problem(error))) from None
-    except SyntaxError as error:
-        where = f"{error.filename}, line {error.lineno}"
-        raise ConfigurationError(f"{where}: python cannot read it: {error.msg}") from None
     except Exception as error:  # noqa: BLE001  # the user's code may raise anything
-        if _is_dangling(error):
-            raise ConfigurationError(
+        known = _plain(error, tree, session)
+        raise known.with_traceback(error.__traceback__) from None
+
+
+def _plain(error: Exception, tree: Tree, session: Session | None) -> VaultDBError:
+    if session is not None and session.running is not None:
+        return SchemaError(_in_revision(session, _problem(error, tree)))
+    match error:
+        case VaultDBError():
+            return error
+        case SQLAlchemyError() | psycopg.Error():
+            return translated(error, "migrate", ConfigurationError)
+        case _:
+            return ConfigurationError(_problem(error, tree))
+
+
+def _problem(error: Exception, tree: Tree) -> str:
+    match error:
+        case VaultDBError():
+            return str(error)
+        case CommandError():
+            return _alembic(tree, str(error))
+        case SQLAlchemyError() | psycopg.Error():
+            return statement_problem(error)
+        case SyntaxError():
+            return f"{error.filename}, line {error.lineno}: python cannot read it: {error.msg}"
+        case KeyError() if _is_alembics(error):
+            return (
                 f"tree {tree.name}: a revision follows {error.args[0]}, which is not in"
                 f" {tree.folder / 'versions'}: correct its down_revision or bring the file back"
-            ) from None
-        problem = f"{_place(error, tree.folder)} raised {type(error).__name__}{_missing(error)}"
-        if session is not None and session.running is not None:
-            raise SchemaError(_in_revision(session, problem)) from None
-        raise ConfigurationError(problem) from None
+            )
+        case _:
+            return f"{_place(error, tree.folder)} raised {type(error).__name__}{_missing(error)}"
 
 
 def statement_problem(error: BaseException) -> str:
@@ -111,11 +122,10 @@ def _alembic(tree: Tree, message: str) -> str:
     return f"tree {tree.name}: {text}"
 
 
-def _is_dangling(error: Exception) -> bool:
-    """Whether Alembic itself looked for a revision that no file has."""
+def _is_alembics(error: Exception) -> bool:
+    """Whether Alembic itself looked for something, and not the user's code."""
     frames = traceback.extract_tb(error.__traceback__)
-    in_alembic = bool(frames) and Path(frames[-1].filename).is_relative_to(_ALEMBIC)
-    return isinstance(error, KeyError) and in_alembic
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(_ALEMBIC)
 
 
 def _place(error: BaseException, folder: Path) -> str:

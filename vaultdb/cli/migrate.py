@@ -247,7 +247,7 @@ def check(
         for line in missing:
             print(f"not in a revision: {line}")
         for finding in findings:
-            output.print_finding(finding)
+            print(finding)
         if missing:
             print("run: vaultdb migrate new MESSAGE")
         elif not findings:

@@ -21,7 +21,7 @@ from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import Engine, MetaData
 
     from vaultdb.settings import Settings
 
@@ -96,10 +96,19 @@ class Setup:
         return self.require_app()
 
     @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        """Give the migrator's engine; a login that Vault lent is given back at the end."""
+        engine = migrator_engine(self.settings)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    @contextmanager
     def changing(self, patience: Patience, tell: Callable[[str], None]) -> Iterator[Session]:
         """Give a session that holds the lock of migrations."""
-        engine = migrator_engine(self.settings)
         with (
+            self._engine() as engine,
             plain_failures("migrate", unavailable=ConfigurationError),
             migrating(
                 engine,
@@ -115,8 +124,8 @@ class Setup:
     @contextmanager
     def looking(self) -> Iterator[Session]:
         """Give a session that only looks."""
-        engine = migrator_engine(self.settings)
         with (
+            self._engine() as engine,
             plain_failures("look at the migrations", unavailable=ConfigurationError),
             connected(engine, names=self.names, allow_superuser=True) as session,
         ):

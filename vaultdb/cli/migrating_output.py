@@ -73,12 +73,6 @@ def status_as_json(trees: list[TreeStatus], realm: object) -> dict[str, Any]:
     return {"trees": [asdict(tree) for tree in trees], "pending": pending, "realm": realm}
 
 
-def print_finding(finding: Any) -> None:
-    """Print what a rule found."""
-    place = f"{finding.file}:{finding.line}: " if finding.file else ""
-    print(f"{place}{finding.rule}: {finding.message}; {finding.remedy}")
-
-
 def print_preview(found: Preview) -> None:
     """Print what an upgrade would do."""
     if found.is_empty:
