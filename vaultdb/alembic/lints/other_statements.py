@@ -75,10 +75,11 @@ def read_view(reader: Reader) -> Iterator[Event]:
     if reader.take("alter", "view"):
         reader.take("if", "exists")
         name = reader.name()
-        if reader.take("set") or reader.take("reset"):
+        sets = reader.take("set")
+        if sets or reader.take("reset"):
             options = reader.group()
             if "security_invoker" in identifiers(options):
-                yield events.ViewCreated(name, _says_invoker(options), False)
+                yield events.ViewCreated(name, sets and _says_invoker(options), False)
         return
     if not reader.take("create"):
         return

@@ -26,7 +26,7 @@ class TableState:
     key: tuple[str, ...] = ()
     constraints: list[tuple[Constraint, Place]] = field(default_factory=list)
     secured: Place | None = None
-    """Where row-level security was enabled."""
+    """Where row-level security was enabled, or was last no longer forced."""
     forced: bool = False
 
 
@@ -97,6 +97,7 @@ def _change(state: TableState, event: Event, place: Place) -> None:
             _rename(state, column, to)
         case events.TypeChanged(_, column, True):
             state.encrypted[column] = place
+            state.external.add(column)  # one finding is enough
         case events.StorageSet(_, column, storage):
             _store(state, column, storage, place)
         case events.RowSecuritySet(_, enabled, forced):
@@ -130,6 +131,8 @@ def _secure(state: TableState, enabled: bool | None, forced: bool | None, place:
         state.secured = place if enabled else None
     if forced is not None:
         state.forced = forced
+        if state.secured is not None and not forced:
+            state.secured = place
 
 
 def _add(state: TableState, column: NewColumn, place: Place) -> None:

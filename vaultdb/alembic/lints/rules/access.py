@@ -19,7 +19,7 @@ def problems_of_access(event: Event, schema: Schema, names: RoleNames) -> Iterat
             yield Problem("grant-to-public", f"{what} is granted to everybody")
         case events.RowSecuritySet(table, False, _):
             yield Problem("rls-disabled", f"{shown(table)} shows every row to everybody")
-        case events.RowSecuritySet(table, _, False):
+        case events.RowSecuritySet(table, _, False) if schema.table(table) is None:
             yield Problem("rls-not-forced", f"{shown(table)} shows every row to its owner")
         case events.FunctionChanged():
             yield from _definer(event, schema)
