@@ -68,17 +68,19 @@ def attach(
     if engine.dialect.name != "postgresql":
         return
     check_transport(engine, transport_for(_url(settings), settings))
-    if credentials is not None and settings.certificate_role is not None:
-        attach_certificate(engine, settings, credentials.client)
-    if settings.password is not None or settings.password_file is not None:
-        attach_login(engine, FixedLogin(settings))
-    elif credentials is not None and settings.lease is not None:
-        attach_login(engine, credentials.login)
-    elif settings.lease is not None or settings.certificate_role is not None:
+    has_password = settings.password is not None or settings.password_file is not None
+    leases = settings.lease is not None and not has_password
+    if credentials is None and (leases or settings.certificate_role is not None):
         raise ConfigurationError(
             "database.lease and certificate_role need the settings of vault, too: pass all"
             " settings, not their database section"
         )
+    if credentials is not None and settings.certificate_role is not None:
+        attach_certificate(engine, settings, credentials.client)
+    if has_password:
+        attach_login(engine, FixedLogin(settings))
+    elif credentials is not None and leases:
+        attach_login(engine, credentials.login)
 
 
 def new_engine(

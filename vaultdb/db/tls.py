@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy.engine import URL
 
 from vaultdb.db.tls_files import FILES, refuse_text_for_files
+from vaultdb.db.tls_options import GUARDED, STRONG, is_weaker, reasons
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 
@@ -23,32 +24,6 @@ REQUIRE_AUTH_SINCE = 160000
 forces SCRAM."""
 KEY_LOG_SINCE = 180000
 """The first libpq that knows `sslkeylogfile`."""
-
-MINIMUM_TLS = "TLSv1.3"
-
-_STRONG = {
-    "sslmode": "verify-full",
-    "channel_binding": "require",
-    "require_auth": "scram-sha-256",
-    "ssl_min_protocol_version": MINIMUM_TLS,
-}
-_RANKS = {
-    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-    "channel_binding": ("disable", "prefer", "require"),
-    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
-    "sslcertmode": ("disable", "allow", "require"),
-}
-_WHY = {
-    "sslmode": "does not check who the server is",
-    "channel_binding": "lets a machine in the middle replay the login",
-    "require_auth": "lets a false server ask for the password itself",
-    "ssl_min_protocol_version": "lets the two sides agree on an older TLS",
-    "ssl_max_protocol_version": "rules out TLS 1.3",
-    "sslcertmode": "connects also when the client certificate is not used",
-    "sslkeylogfile": "writes the keys of the connection to a file",
-}
-GUARDED = tuple(_WHY)
-"""The options whose value must not be weakened on the way to libpq."""
 
 # Taken out of the URL, so that nothing weaker reaches libpq unseen.
 _OWNED = (*GUARDED, *FILES, "gssencmode")
@@ -124,23 +99,6 @@ def transport_for(url: URL, settings: DatabaseSettings) -> Transport:
     return Transport(url, arguments, is_checked, tuple(notes), settings.allow_insecure)
 
 
-def is_weaker(option: str, value: str, wanted: str) -> bool:
-    """Whether a value of one of libpq's options gives less than the wanted one."""
-    if option == "require_auth":
-        return not value or not _methods(value) <= _methods(wanted)
-    if option in _RANKS:
-        ranks = _RANKS[option]
-        return value not in ranks or ranks.index(value) < ranks.index(wanted)
-    if option == "ssl_max_protocol_version":
-        return value not in ("", MINIMUM_TLS)
-    return value != wanted
-
-
-def reasons(weaker: Mapping[str, str]) -> str:
-    """Return each weaker option with what it gives away."""
-    return ", ".join(f"{key}={value}, which {_WHY[key]}" for key, value in weaker.items())
-
-
 def _refuse_strangers(url: URL) -> None:
     for key, problem in _NOT_LIBPQ.items():
         if key in url.query:
@@ -190,7 +148,7 @@ def _has_password(settings: DatabaseSettings, url: URL) -> bool:
 
 
 def _wanted(settings: DatabaseSettings, url: URL, *, has_certificate: bool) -> dict[str, str]:
-    wanted = dict(_STRONG)
+    wanted = dict(STRONG)
     if has_certificate:
         wanted["sslcertmode"] = "require"
         if not _has_password(settings, url):
@@ -232,7 +190,7 @@ def _as_said(
     wanted: Mapping[str, str], said: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
     """Return what the URL says, the rest left to libpq, and a note about what is lost."""
-    chosen = {key: said[key] for key in _WHY if key in said}
+    chosen = {key: said[key] for key in GUARDED if key in said}
     if "channel_binding" in wanted and wanted["channel_binding"] == "disable":
         chosen["channel_binding"] = "disable"
     lost = [
@@ -247,7 +205,3 @@ def _as_said(
         " network may read the login and the rows"
     )
     return chosen, [note]
-
-
-def _methods(value: str) -> set[str]:
-    return {method.strip() for method in value.split(",")}

@@ -10,9 +10,10 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from vaultdb.db.tls import GUARDED, MINIMUM_TLS, Transport, is_weaker, reasons
+from vaultdb.db.tls import Transport
 from vaultdb.db.tls_failures import explain_failures
 from vaultdb.db.tls_files import check_files
+from vaultdb.db.tls_options import GUARDED, MINIMUM_TLS, is_weaker, reasons
 from vaultdb.errors import ConfigurationError
 
 SYSTEM_USER_SINCE = 160000

@@ -18,8 +18,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import vaultdb
 from tests.fixtures.openbao import OpenBao
 from tests.integration.transport.conftest import HBA, WHO, TlsPostgres
+from vaultdb.db import connect
 from vaultdb.db.client_certificate import ClientCertificate, attach_certificate
 from vaultdb.db.connect import connect_arguments
 from vaultdb.db.login.attach import attach_login
@@ -29,8 +31,8 @@ from vaultdb.db.tls_check import check_transport
 from vaultdb.db.url import normalise_url
 from vaultdb.dev.files import write_atomically
 from vaultdb.dev.process import wait_until
-from vaultdb.errors import VaultDenied, VaultRejected
-from vaultdb.settings import DatabaseSettings
+from vaultdb.errors import ConfigurationError, VaultDenied, VaultRejected
+from vaultdb.settings import DatabaseSettings, Settings
 from vaultdb.vault.client import VaultClient
 from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.login import TokenLogin
@@ -51,10 +53,13 @@ class Pki:
     mount: str
     authority: str
 
+    def token(self) -> str:
+        body = {"policies": [self.mount, "default"], "ttl": "5m"}
+        answer = self.bao.admin.write("auth/token/create", **body)
+        return str(answer["auth"]["client_token"])
+
     def client(self) -> VaultClient:
-        token = self.bao.admin.write(
-            "auth/token/create", policies=[self.mount, "default"], ttl="5m"
-        )["auth"]["client_token"]
+        token = self.token()
         endpoint = Endpoint(self.bao.addr, self.bao.server.certificates.authority)
         return VaultClient(endpoint, TokenLogin(lambda: token))
 
@@ -157,6 +162,36 @@ def test_the_certificate_is_the_login_under_asyncio(
     assert asyncio.run(run()) == "app"
 
 
+def all_settings(pki: Pki, postgres: TlsPostgres) -> Settings:
+    """Return what a user's file would say: Vault gives the certificate, and no key."""
+    authority = pki.bao.server.certificates.authority
+    vault = {"addr": pki.bao.addr, "ca_cert": authority, "auth": "token", "token": pki.token()}
+    database = pki.settings(postgres).model_dump(exclude_unset=True)
+    return Settings.model_validate({"keys": "memory", "database": database, "vault": vault})
+
+
+def test_the_settings_are_enough(postgres: TlsPostgres, pki: Pki) -> None:
+    given = all_settings(pki, postgres)
+    engines = [vaultdb.create_engine(settings=given), connect.new_engine(given)]
+    for engine in engines:
+        with engine.connect() as connection:
+            assert connection.scalar(WHO) == "app"
+        engine.dispose()
+    with pytest.raises(ConfigurationError, match="need the settings of vault, too"):
+        connect.new_engine(given.database)
+
+
+def test_the_settings_are_enough_under_asyncio(postgres: TlsPostgres, pki: Pki) -> None:
+    async def run() -> Any:
+        engine = vaultdb.create_async_engine(settings=all_settings(pki, postgres))
+        async with engine.connect() as connection:
+            found = await connection.scalar(WHO)
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(run()) == "app"
+
+
 def test_a_leased_login_shows_a_certificate_of_the_role_beside_its_password(
     tls_postgres: TlsPostgres, pki: Pki, client: VaultClient
 ) -> None:
@@ -174,7 +209,9 @@ def test_a_name_that_the_role_does_not_allow_is_refused_in_one_line(
     postgres: TlsPostgres, pki: Pki, client: VaultClient
 ) -> None:
     given = pki.settings(postgres, url=postgres.url(login="second"))
-    with pytest.raises(VaultRejected, match=f"sign/{ROLE}: vault answered 400, the role does not allow this name") as caught:
+    with pytest.raises(
+        VaultRejected, match=f"sign/{ROLE}: vault answered 400, the role does not allow this name"
+    ) as caught:
         new_engine(given, client).connect()
     assert "\n" not in str(caught.value)
 
