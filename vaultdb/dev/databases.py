@@ -1,37 +1,58 @@
-"""The roles and databases of the private PostgreSQL, by the same SQL that users run by hand."""
+"""The roles and databases of the private PostgreSQL, by the same code that users run."""
 
 from __future__ import annotations
 
-from importlib import resources
-from typing import Any, LiteralString, cast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Connection, NullPool, create_engine
 
-LOGINS = ("vaultdb_migrator", "vaultdb_app", "vaultdb_key_officer", "vaultdb_key_rotator")
+from vaultdb.db.role_names import RoleNames
+from vaultdb.provision.postgres_setup import postgres
+from vaultdb.provision.postgres_spec import PostgresSpec, all_logins
+from vaultdb.roles.static_logins import engine_login
+
+NAMES = RoleNames()
+LOGINS = all_logins(NAMES)
+"""The static logins."""
+
+ENGINE = engine_login(NAMES)
+"""The login of the private Vault's database engine."""
 
 
-def shipped_sql(name: str) -> LiteralString:
-    """Return one of the SQL files that ship beside this module."""
-    text: Any = resources.files("vaultdb.dev").joinpath("sql", name).read_text(encoding="utf-8")
-    return cast("LiteralString", text)  # our own file, not a user's
+def set_up_database(conninfo: str, passwords: Mapping[str, str]) -> None:
+    """Create roles, logins and the engine's login, and open the database to them.
 
+    Args:
+        conninfo: of a superuser in the database.
+        passwords: secret, by login; the engine's is set anew.
 
-def create_roles(connection: psycopg.Connection, passwords: dict[str, str]) -> None:
-    """Create the roles that are missing and set the login roles' `passwords` (secret).
-
-    Only SCRAM verifiers are sent, so that no server log can hold a password.
     """
-    connection.execute(shipped_sql("roles.sql"))
-    for role, password in passwords.items():
-        verifier = connection.pgconn.encrypt_password(
-            password.encode(), role.encode(), b"scram-sha-256"
-        )
-        connection.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(verifier.decode())
-            )
-        )
+    spec = PostgresSpec(
+        NAMES,
+        logins=LOGINS,
+        passwords=passwords,
+        # on 15 this is as much as a superuser: that of a private server, which is there to try out
+        accept_createrole=True,
+        reset_engine=True,
+    )
+    with administrator(conninfo) as connection:
+        postgres(connection, spec)
+
+
+@contextmanager
+def administrator(conninfo: str) -> Iterator[Connection]:
+    """Give a connection of SQLAlchemy's and close it afterwards."""
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    with engine.connect() as connection:
+        yield connection
 
 
 def create_database(
@@ -45,8 +66,3 @@ def create_database(
                 sql.Identifier(name), sql.Identifier(template or "template0")
             )
         )
-
-
-def open_database(connection: psycopg.Connection) -> None:
-    """Grant the roles what they need in the database that `connection` is in."""
-    connection.execute(shipped_sql("database.sql"))

@@ -9,31 +9,37 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 
 from vaultdb.dev.certificates import Certificates, ensure_certificates
-from vaultdb.dev.databases import create_database, create_roles, open_database
+from vaultdb.dev.databases import ENGINE, LOGINS, create_database, set_up_database
 from vaultdb.dev.files import write_atomically
 from vaultdb.dev.openbao import OpenBaoServer
 from vaultdb.dev.ports import LOOPBACK, free_ports, is_free
 from vaultdb.dev.postgres import ADMIN, PostgresServer
 from vaultdb.dev.process import Server
-from vaultdb.dev.provision import issue_approle, provision
 from vaultdb.dev.settings_file import (
+    ADMINISTRATOR,
     DATABASE,
-    LOGINS,
     VAULT_ROLES,
+    database_url,
     password_name,
     render_settings,
     secret_id_name,
 )
 from vaultdb.dev.state import DevState, StateFolder
+from vaultdb.dev.vault_api import VaultApi
 from vaultdb.errors import DevStackError
+from vaultdb.provision.secret_ids import AppRole, issue_secret_id
+from vaultdb.provision.vault_setup import vault
+from vaultdb.provision.vault_spec import ROLES, CertificateSpec, LeaseSpec, VaultSpec
 
-PROVISIONING = 1
+PROVISIONING = 2
 """Raised when roles or policies change, so that the next `up` applies them."""
 
 PORT_ATTEMPTS = 3
@@ -177,30 +183,46 @@ class DevStack:
 
     def _provision(self, state: DevState) -> DevState:
         if state.provisioned != PROVISIONING:
-            _together(lambda: self._set_up_vault(state), lambda: self._set_up_postgres(state))
+            self._set_up_postgres(state)  # first: Vault tries the login that it is given
+            admin = self.openbao(state).admin()
+            self._set_up_vault(state, admin)
+            self._issue_logins(admin)
             state = replace(state, provisioned=PROVISIONING)
             self._write_settings(state)
             self.folder.write(state)
         elif not self._settings_current(state):
+            # PostgreSQL has moved to another port, and Vault must follow
+            self._set_up_vault(state, self.openbao(state).admin())
             self._write_settings(state)
         return state
 
-    def _set_up_vault(self, state: DevState) -> None:
-        admin = self.openbao(state).admin()
-        provision(admin)
-        for role in VAULT_ROLES:
-            approle = issue_approle(admin, role)
-            write_atomically(self.folder.secret_file(f"{role}.role_id"), approle.role_id)
-            write_atomically(self.folder.secret_file(secret_id_name(role)), approle.secret_id)
-
     def _set_up_postgres(self, state: DevState) -> None:
         server = self.postgres(state)
-        passwords = {login: self.folder.secret(password_name(login)) for login in LOGINS.values()}
         with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-            create_roles(connection, passwords)
             create_database(connection, DATABASE)
-        with psycopg.connect(server.conninfo(DATABASE), autocommit=True) as connection:
-            open_database(connection)
+        logins = (*LOGINS, ENGINE)
+        passwords = {login: self.folder.secret(password_name(login)) for login in logins}
+        set_up_database(server.conninfo(DATABASE), passwords)
+
+    def _set_up_vault(self, state: DevState, admin: VaultApi) -> None:
+        query = urlencode({"sslmode": "verify-full", "sslrootcert": self.folder.tls / "ca.pem"})
+        leases = LeaseSpec(
+            f"{database_url(state)}?{query}",
+            password=self.folder.secret(password_name(ENGINE)),
+            replace=True,
+        )
+        with closing(admin.client()) as client:
+            vault(client, VaultSpec(leases=leases, certificates=CertificateSpec()))
+
+    def _issue_logins(self, admin: VaultApi) -> None:
+        with closing(admin.client()) as client:
+            for role in ROLES:
+                self._keep(role, issue_secret_id(client, role, wrap_ttl=None))
+        self._keep(ADMINISTRATOR, admin.administrator_approle())
+
+    def _keep(self, role: str, login: AppRole) -> None:
+        write_atomically(self.folder.secret_file(f"{role}.role_id"), login.role_id)
+        write_atomically(self.folder.secret_file(secret_id_name(role)), login.secret_id)
 
     def _settings(self, state: DevState) -> str:
         role_ids = {

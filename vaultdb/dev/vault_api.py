@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vaultdb.errors import DevStackError
+from vaultdb.provision.secret_ids import AppRole
 from vaultdb.vault.client import VaultClient
 from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.login import TokenLogin
@@ -57,6 +58,13 @@ class VaultApi:
     def client(self) -> VaultClient:
         """Return the library's own client with the same token; close it."""
         return VaultClient(Endpoint(self.address, self.authority), TokenLogin(lambda: self.token))
+
+    def administrator_approle(self) -> AppRole:
+        """Return an AppRole that may do everything, for `[role.admin.vault]`."""
+        path = "auth/approle/role/dev-admin"
+        self.write(path, token_policies=["admin"], token_ttl="15m")  # noqa: S106  # a duration
+        role_id = self.read(f"{path}/role-id")["data"]["role_id"]
+        return AppRole(role_id, self.write(f"{path}/secret-id")["data"]["secret_id"])
 
     def exists(self, path: str) -> bool:
         """Whether reading `path` finds something."""

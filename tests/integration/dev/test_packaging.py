@@ -42,7 +42,7 @@ def names(wheel: Path) -> set[str]:
 
 def test_the_wheel_holds_the_package_its_migrations_and_its_sql(wheel: Path):
     expected = {"vaultdb/py.typed", "vaultdb/_migrations/env.py"}
-    expected |= {f"vaultdb/dev/sql/{name}.sql" for name in ("roles", "database")}
+    expected |= {f"vaultdb/provision/sql/{name}.sql" for name in ("engine", "kill_sessions")}
     revisions = (CHECKOUT / "migrations" / "versions").glob("*.py")
     expected |= {f"vaultdb/_migrations/versions/{path.name}" for path in revisions}
     assert expected <= names(wheel)
