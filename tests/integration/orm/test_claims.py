@@ -28,7 +28,7 @@ import vaultdb
 from tests.fixtures.postgres import Database, Postgres
 from vaultdb import Acting, acting_as, encrypted
 from vaultdb.db.role_names import RoleNames
-from vaultdb.errors import StatementRefused
+from vaultdb.errors import DecryptionError, StatementRefused
 from vaultdb.orm import claims
 from vaultdb.orm.scope import PRINCIPAL_KEY
 from vaultdb.roles.access import access
@@ -225,6 +225,19 @@ def test_what_is_set_for_a_whole_session_by_injected_sql_does_not_reach_the_next
         assert _bodies(session) == set()
     with acting_as("ann", tenant=NORTH), Session(engine) as session:
         assert _bodies(session) == {"acme 0", "acme 1"}
+
+
+def test_injected_sql_can_be_any_tenant_but_decrypts_nothing_of_it(engine):
+    """What SECURITY.md says of claims: they are no boundary against SQL injection."""
+    with acting_as("bob", tenant=SOUTH), Session(engine) as session:
+        session.scalars(select(Note)).first().secret = "hidden"
+        session.commit()
+    with acting_as("ann", tenant=NORTH), Session(engine) as session:
+        injected = "body = '' OR set_config('vaultdb.tenant', 'globex', true) = 'globex'"
+        session.scalars(select(Note.id).where(text(injected))).all()
+        assert _bodies(session) == {"globex 0", "globex 1"}
+        with pytest.raises(DecryptionError):
+            session.scalars(select(Note.secret).where(Note.secret.is_not(None))).all()
 
 
 def test_a_row_cannot_be_inserted_for_another_tenant_nor_moved_there(engine):
