@@ -30,9 +30,10 @@ class MemoryFile(str):
 
     def __new__(cls, data: bytes) -> Self:
         """Make the file and return its path."""
-        if not hasattr(os, "memfd_create"):
-            raise ConfigurationError(_REMEDY)
-        descriptor = os.memfd_create("vaultdb", os.MFD_CLOEXEC)
+        try:
+            descriptor = os.memfd_create("vaultdb", os.MFD_CLOEXEC)
+        except (AttributeError, OSError):  # not Linux, or a sandbox
+            raise ConfigurationError(_REMEDY) from None
         path = super().__new__(cls, f"/proc/self/fd/{descriptor}")
         weakref.finalize(path, os.close, descriptor)
         os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
