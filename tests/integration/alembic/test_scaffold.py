@@ -9,6 +9,8 @@ from tests.integration.cli.conftest import Run
 
 
 def test_from_nothing_to_a_clean_check(run: Run, project: Project) -> None:
+    with (project.folder / f"{project.module}.py").open("a") as models:
+        models.write("\n\nimport vaultdb\n\nvaultdb.access(Patient)\n")
     shutil.rmtree(project.tree)
     model = f"{project.module}:Base"
     init = run("migrate", "init", "migrations", "--model", model)
@@ -30,6 +32,8 @@ def test_from_nothing_to_a_clean_check(run: Run, project: Project) -> None:
     again = run("migrate", "new", "more")
     assert "nothing written" in again.out
     assert len(list(project.versions.glob("*.py"))) == 1
+    check = run("migrate", "check")
+    assert (check.code, check.err) == (0, ""), check.out
     assert run("migrate", "new", "by hand", "--empty").out.startswith("wrote ")
     assert run("migrate", "up").code == 0
     assert project.alembic("check").returncode == 0
