@@ -48,14 +48,15 @@ def _keep_uncompressed(table: Table, connection: Connection | None, **_: Any) ->
     """
     if connection is None or not _stores_envelopes(table, connection):
         return
-    preparer = connection.dialect.identifier_preparer
-    # Names with a percent sign are quoted with two; DDL doubles them once more.
-    table_name = preparer.format_table(table).replace("%%", "%")
+    quote = connection.dialect.identifier_preparer.quote
+    place = [connection.schema_for_object(table), table.name]
+    table_name = ".".join(quote(name) for name in place if name is not None)
     for column in table.columns:
         if isinstance(column.type, STORED_TYPES):
             statement = "ALTER TABLE %(fullname)s ALTER COLUMN %(column)s SET STORAGE EXTERNAL"
-            name = preparer.quote(column.name).replace("%%", "%")
-            context = {"fullname": table_name, "column": name}
+            names = {"fullname": table_name, "column": quote(column.name)}
+            # A percent sign is quoted with two; DDL doubles them once more.
+            context = {key: name.replace("%%", "%") for key, name in names.items()}
             ddl = DDL(statement, context=context)  # type: ignore[no-untyped-call]
             connection.execute(ddl.against(table))
 

@@ -254,7 +254,7 @@ ENVELOPE = r"'\xf6'::bytea || decode(repeat('00', 60), 'hex')"
 def people(connection: Connection) -> Connection:
     """One person of each tenant, and access as declared."""
     repair(connection)
-    run(connection, f"GRANT USAGE ON SCHEMA public, clinic TO {', '.join(PARTIES)}")
+    run(connection, f'GRANT USAGE ON SCHEMA public, clinic TO {", ".join(PARTIES)}, "select"')
     for number, tenant in enumerate((NORTH, SOUTH), 1):
         run(
             connection,
