@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from vaultdb.db.role_names import RoleNames
+    from vaultdb.roles.fact import Fact
     from vaultdb.roles.scope import Scope
     from vaultdb.roles.snapshot import Snapshot
 
@@ -116,7 +117,7 @@ class _Run:
 
     def __call__(self) -> Applied:
         left = self._plan()
-        at_first = left.snapshot.facts
+        at_first = _without_own(left.snapshot)
         for _ in range(_ROUNDS):
             before = left.statements
             for number, statement in enumerate(left.statements, 1):
@@ -129,7 +130,7 @@ class _Run:
                 break
         # A REVOKE by somebody who did not grant succeeds, and changes nothing.
         self._done = [each for each in self._done if each not in left.statements]
-        recorded = left.snapshot.facts != at_first and self._record(left)
+        recorded = _without_own(left.snapshot) != at_first and self._record(left)
         self._give_back()
         reasons = tuple(self._reasons[each] for each in left.statements if each in self._reasons)
         return Applied(tuple(self._done), left, recorded, tuple(dict.fromkeys(reasons)))
@@ -190,6 +191,11 @@ class _Run:
             "left": len(left.missing) + len(left.excess),
         }
         return record(self._connection, "roles apply", left.snapshot.database, detail)
+
+
+def _without_own(snapshot: Snapshot) -> set[Fact]:
+    """Return the facts without what the login is a member of, which changes for the while."""
+    return {f for f in snapshot.facts if (f.fact, f.who) != ("member", snapshot.acting)}
 
 
 def _refuse_login(scope: Scope, snapshot: Snapshot) -> None:

@@ -78,8 +78,9 @@ def _imagined(scope: Scope) -> Snapshot:
     owned = {("table", name) for name in tables | scope.tables}
     owned |= {("sequence", name) for name in sequences}
     owned |= {(p.kind, p.object) for p in held if p.kind != "column"}
-    owned |= {("schema", quote_name(schema)) for schema in scope.model_schemas}
     facts = {Fact("owner", kind, name, scope.owner) for kind, name in owned}
+    for schema in scope.model_schemas:
+        facts.add(Fact("owner", "schema", quote_name(schema), "the_administrator"))
     facts |= _OPEN_BY_DEFAULT
     facts.add(source_fact(BIND_ROW, BIND_ROW_SQL, "VOLATILE STRICT"))
     others = {f.who for f in wanted if f.fact == "grant"} - scope.capabilities

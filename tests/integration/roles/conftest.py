@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -87,23 +88,41 @@ def _drop_roles(postgres: Postgres, prefix: str) -> None:
             connection.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
+@contextmanager
+def _place(postgres: Postgres) -> Iterator[Place]:
+    prefix = f"t{secrets.token_hex(4)}_"
+    database = _plain_database(postgres)
+    yield Place(database, RoleNames(prefix))
+    postgres.drop_database(database.name)
+    _drop_roles(postgres, prefix)
+
+
 @pytest.fixture
 def place(any_postgres: Postgres) -> Iterator[Place]:
     """An empty database on each of the servers, with a prefix whose roles are dropped after."""
-    prefix = f"t{secrets.token_hex(4)}_"
-    database = _plain_database(any_postgres)
-    yield Place(database, RoleNames(prefix))
-    any_postgres.drop_database(database.name)
-    _drop_roles(any_postgres, prefix)
+    with _place(any_postgres) as place:
+        yield place
+
+
+@pytest.fixture
+def here(postgres: Postgres) -> Iterator[Place]:
+    """The same on one server, for what does not depend on the version."""
+    with _place(postgres) as place:
+        yield place
 
 
 @pytest.fixture
 def admin(place: Place) -> Iterator[Connection]:
-    """The superuser in it."""
-    engine = place.engine()
-    with engine.connect() as connection:
+    """The superuser in `place`."""
+    with place.engine().connect() as connection:
         yield connection
-    engine.dispose()
+
+
+@pytest.fixture
+def admin_here(here: Place) -> Iterator[Connection]:
+    """The superuser in `here`."""
+    with here.engine().connect() as connection:
+        yield connection
 
 
 METADATA = MetaData(schema="clinic")
@@ -120,7 +139,7 @@ VISIT = Table("visit", METADATA, Column("id", Integer, primary_key=True), Column
 access(VISIT, rw="select insert", ro=["id"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def standing(any_postgres: Postgres) -> Iterator[Place]:
     """A database that is as it shall be: roles applied, migrated, two declared tables.
 

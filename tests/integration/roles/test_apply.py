@@ -6,12 +6,17 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from tests.integration.roles.conftest import METADATA
+from vaultdb.alembic.trees import own_tree
+from vaultdb.db.quoting import quote_name
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError, SchemaError
 from vaultdb.roles import apply as apply_module
 from vaultdb.roles.apply import apply
 from vaultdb.roles.plan import plan
+from vaultdb.roles.script import offline_sql
 from vaultdb.roles.static_logins import static_logins
+from vaultdb.roles.verify import verify
 
 
 def all_logins(names):
@@ -30,21 +35,21 @@ def test_a_fresh_database_gets_everything_and_the_second_run_changes_nothing(pla
     assert not plan(admin, None, place.names, logins=logins)
 
 
-def test_a_plan_changes_nothing_and_says_everything(place, admin):
-    logins = all_logins(place.names)
-    planned = plan(admin, None, place.names, logins=logins)
-    assert planned == plan(admin, None, place.names, logins=logins)
-    admin.rollback()
-    done = apply(admin, None, place.names, logins=logins)
+def test_a_plan_changes_nothing_and_says_everything(here, admin_here):
+    logins = all_logins(here.names)
+    planned = plan(admin_here, None, here.names, logins=logins)
+    assert planned == plan(admin_here, None, here.names, logins=logins)
+    admin_here.rollback()
+    done = apply(admin_here, None, here.names, logins=logins)
     assert done.statements == planned.statements
 
 
-def test_applying_in_a_transaction_that_is_rolled_back_leaves_nothing(place, admin):
-    with admin.begin() as transaction:
-        assert apply(admin, None, place.names).statements
-        assert not plan(admin, None, place.names)
+def test_applying_in_a_transaction_that_is_rolled_back_leaves_nothing(here, admin_here):
+    with admin_here.begin() as transaction:
+        assert apply(admin_here, None, here.names).statements
+        assert not plan(admin_here, None, here.names)
         transaction.rollback()
-    assert plan(admin, None, place.names)
+    assert plan(admin_here, None, here.names)
 
 
 def test_names_that_need_quoting_work(place, admin):
@@ -54,10 +59,12 @@ def test_names_that_need_quoting_work(place, admin):
     assert apply(admin, None, names, logins=logins).statements == ()
 
 
-def test_what_was_done_is_recorded_with_the_login(place, admin):
-    apply(admin, None, place.names)
-    row = admin.execute(text("SELECT login, action, object FROM vaultdb_audit.operation")).one()
-    assert tuple(row) == ("vaultdb_admin", "roles apply", place.database.name)
+def test_what_was_done_is_recorded_with_the_login(here, admin_here):
+    apply(admin_here, None, here.names)
+    row = admin_here.execute(
+        text("SELECT login, action, object FROM vaultdb_audit.operation")
+    ).one()
+    assert tuple(row) == ("vaultdb_admin", "roles apply", here.database.name)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +75,10 @@ def test_what_was_done_is_recorded_with_the_login(place, admin):
         "TRUNCATE vaultdb_audit.operation",
     ],
 )
-def test_the_record_is_append_only_even_for_a_superuser(place, admin, statement):
-    apply(admin, None, place.names)
+def test_the_record_is_append_only_even_for_a_superuser(here, admin_here, statement):
+    apply(admin_here, None, here.names)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
-        place.run(statement)
+        here.run(statement)
 
 
 def test_half_existing_roles_are_completed(place, admin):
@@ -122,14 +129,14 @@ def test_a_membership_that_another_administrator_granted_is_taken_back(place, ad
     assert not apply(admin, None, place.names).left
 
 
-def test_what_an_administrator_chose_stays(place, admin):
-    place.run(
-        f"ALTER DATABASE {place.database.name} SET search_path = clinic, public",
-        f"ALTER DATABASE {place.database.name} SET statement_timeout = '3min'",
-        f"ALTER DATABASE {place.database.name} SET lock_timeout = 0",
+def test_what_an_administrator_chose_stays(here, admin_here):
+    here.run(
+        f"ALTER DATABASE {here.database.name} SET search_path = clinic, public",
+        f"ALTER DATABASE {here.database.name} SET statement_timeout = '3min'",
+        f"ALTER DATABASE {here.database.name} SET lock_timeout = 0",
     )
-    apply(admin, None, place.names)
-    settings = admin.scalar(
+    apply(admin_here, None, here.names)
+    settings = admin_here.scalar(
         text("""
             SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
             WHERE datname = current_database() AND setrole = 0""")
@@ -142,16 +149,16 @@ def test_what_an_administrator_chose_stays(place, admin):
     ]
 
 
-def test_a_login_that_may_not_change_roles_is_told_so(place, admin):
-    apply(admin, None, place.names, logins=all_logins(place.names))
-    place.run(f"CREATE ROLE {place.names.prefix}nobody LOGIN IN ROLE {place.names.auditor}")
+def test_a_login_that_may_not_change_roles_is_told_so(here, admin_here):
+    apply(admin_here, None, here.names, logins=all_logins(here.names))
+    here.run(f"CREATE ROLE {here.names.prefix}nobody LOGIN IN ROLE {here.names.auditor}")
     for login, reason in (
-        (f"{place.names.prefix}nobody", "use a superuser's, or one with CREATEROLE"),
-        (f"{place.names.prefix}migrator", "is one of the roles that would be changed"),
+        (f"{here.names.prefix}nobody", "use a superuser's, or one with CREATEROLE"),
+        (f"{here.names.prefix}migrator", "is one of the roles that would be changed"),
     ):
-        engine = place.engine(place.url_for(login))
+        engine = here.engine(here.url_for(login))
         with engine.connect() as connection, pytest.raises(ConfigurationError, match=reason):
-            apply(connection, None, place.names)
+            apply(connection, None, here.names)
 
 
 def test_a_login_with_createrole_does_what_it_may_and_leaves_the_rest(place):
@@ -187,31 +194,31 @@ def test_a_login_with_createrole_does_what_it_may_and_leaves_the_rest(place):
     assert kept == (False,)  # what it borrowed for the while is given back
 
 
-def test_two_runs_at_once_wait_for_each_other(place, admin, monkeypatch):
+def test_two_runs_at_once_wait_for_each_other(here, admin_here, monkeypatch):
     monkeypatch.setattr(apply_module, "LOCK_SECONDS", 0.3)
-    other = place.engine()
+    other = here.engine()
     with other.begin() as connection:
-        apply(connection, None, place.names)
+        apply(connection, None, here.names)
         with pytest.raises(SchemaError, match="another run of roles apply holds the lock"):
-            apply(admin, None, place.names)
+            apply(admin_here, None, here.names)
         connection.rollback()
-    assert not apply(admin, None, place.names).left
+    assert not apply(admin_here, None, here.names).left
 
 
-def test_runs_in_two_databases_at_once_both_succeed(place, any_postgres):
+def test_runs_in_two_databases_at_once_both_succeed(here, any_postgres):
     second = any_postgres.create_database(template="template0")
     failures = []
 
     def run(url: str) -> None:
         try:
-            with place.engine(url).connect() as connection:
-                assert not apply(connection, None, place.names).left
+            with here.engine(url).connect() as connection:
+                assert not apply(connection, None, here.names).left
         except Exception as error:  # noqa: BLE001
             failures.append(error)
 
     threads = [
         threading.Thread(target=run, args=(url,))
-        for url in (place.database.admin_url, second.admin_url)
+        for url in (here.database.admin_url, second.admin_url)
     ]
     for thread in threads:
         thread.start()
@@ -221,8 +228,46 @@ def test_runs_in_two_databases_at_once_both_succeed(place, any_postgres):
     assert failures == []
 
 
-def test_a_statement_that_postgresql_refuses_undoes_everything(place, admin):
-    place.run("CREATE SCHEMA vaultdb_audit", "CREATE VIEW vaultdb_audit.operation AS SELECT 1")
+def test_a_statement_that_postgresql_refuses_undoes_everything(here, admin_here):
+    here.run("CREATE SCHEMA vaultdb_audit", "CREATE VIEW vaultdb_audit.operation AS SELECT 1")
     with pytest.raises(ConfigurationError, match="cannot apply roles: PostgreSQL says"):
-        apply(admin, None, place.names)
-    assert f"CREATE ROLE {place.names.rw}" in str(plan(admin, None, place.names).statements)
+        apply(admin_here, None, here.names)
+    assert f"CREATE ROLE {here.names.rw}" in str(plan(admin_here, None, here.names).statements)
+
+
+def test_the_script_for_a_dba_does_the_same_and_may_run_again(place, admin, tmp_path):
+    names = RoleNames(place.names.prefix + 'Ü "y')
+    place.run(
+        "CREATE SCHEMA clinic",
+        "CREATE TABLE clinic.visit (id serial PRIMARY KEY, note text)",
+    )
+    script = offline_sql([METADATA], names, logins=all_logins(names))
+    script = script.replace("\\set ON_ERROR_STOP on\n", "")  # psql's own
+    for _ in range(2):
+        with place.database.connect() as connection:
+            connection.execute(script)
+    admin.exec_driver_sql(f"ALTER TABLE clinic.visit OWNER TO {quote_name(names.owner)}")
+    found = verify(admin, METADATA, names)
+    assert found.drifts == ()
+    assert {note.text for note in found.notes} >= {
+        "clinic.patient is declared and does not exist yet",
+    }
+
+
+def test_a_table_that_comes_later_is_granted_by_the_next_run(here, admin_here):
+    first = apply(admin_here, METADATA, here.names)
+    assert set(first.left.comparison.absent) >= {"clinic.patient", "clinic.visit"}
+    here.run("CREATE SCHEMA clinic", "CREATE TABLE clinic.visit (id serial, note text)")
+    assert not apply(admin_here, METADATA, here.names).left
+    granted = "SELECT has_column_privilege(:role, 'clinic.visit', 'id', 'SELECT')"
+    assert admin_here.scalar(text(granted), {"role": here.names.ro})
+    owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'clinic.visit'::regclass"
+    assert admin_here.scalar(text(owner)) == here.names.owner
+
+
+def test_bind_row_is_repaired_to_what_the_migration_made():
+    from vaultdb.roles.functions import BIND_ROW_SQL
+
+    revision = (own_tree().folder / "versions" / "0001_keys_and_names.py").read_text()
+    body = BIND_ROW_SQL.partition("$$")[2].partition("$$")[0]
+    assert body in revision
