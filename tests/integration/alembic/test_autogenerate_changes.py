@@ -43,7 +43,8 @@ def there_and_back(project: Project, before: MetaData, after: MetaData) -> str:
     return source
 
 
-def test_a_new_table_comes_with_types_access_policies_and_blind_index(project):
+def test_a_new_table_comes_with_types_access_policies_and_blind_index(tmp_path, any_database):
+    project = Project(tmp_path / "migrations", any_database)
     empty = MetaData()
     source = there_and_back(project, empty, clinic(tenant="tenant_id"))
     assert "import vaultdb.orm\n" in source

@@ -67,6 +67,11 @@ class NoDatabase(Nothing):
 
     exec_driver_sql = execute
 
+    def schema_for_object(self, table: Any) -> str | None:
+        """Return the schema as it is declared: nothing translates it."""
+        schema: str | None = table.schema
+        return schema
+
     def scalars(self, construct: Any, *_: Any, **__: Any) -> Nothing:
         """Note a statement."""
         return self.execute(construct)
