@@ -117,9 +117,12 @@ class Base:
             if owner != quote_name(names.owner):
                 yield self._grant("schema", name, names.owner, "USAGE")
                 yield self._grant("schema", name, names.owner, "CREATE")
-            # A login that may use no schema of its search path cannot even ask for the current one.
-            for role in (names.rw, names.ro, names.officer, names.rotator, names.auditor):
+            for role in (names.rw, names.ro, names.rotator):
                 yield self._grant("schema", name, role, "USAGE")
+        # A login that may use no schema of its search path cannot even ask for the current one.
+        if self.snapshot.owner("schema", "public") is not None:
+            for role in (names.officer, names.auditor):
+                yield self._grant("schema", "public", role, "USAGE")
         for schema in (SCHEMA, MIGRATIONS_SCHEMA):
             if self.snapshot.owner("schema", schema) is not None:
                 yield Fact("owner", "schema", schema, quote_name(names.owner))

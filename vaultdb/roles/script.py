@@ -64,11 +64,11 @@ def offline_sql(
 
     """
     scope = Scope(names, tuple(metadata), default_schema, tuple(logins))
-    found = plan_of(scope, _imagined(scope))
+    found = plan_of(scope, imagined(scope))
     return _OPENING + "".join(_guarded(each) for each in found.statements) + _CLOSING
 
 
-def _imagined(scope: Scope) -> Snapshot:
+def imagined(scope: Scope) -> Snapshot:
     """Return a database as PostgreSQL makes it, with the tables that are to come."""
     wanted = scope.wanted_of_models()
     held = {p for each in privileges(scope.names).values() for p in each}
