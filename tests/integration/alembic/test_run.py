@@ -30,6 +30,8 @@ def test_up_applies_both_trees_and_status_agrees(run: Run, project: Project) -> 
 
 def test_plain_alembic_does_the_same(run: Run, project: Project) -> None:
     project.table()
+    with project.database.connect() as connection:
+        connection.execute("DROP SCHEMA IF EXISTS vaultdb_audit CASCADE")
     ran = project.alembic("upgrade", "head")
     assert ran.returncode == 0, ran.stderr
     assert project.version == ["one"]
@@ -46,8 +48,8 @@ def test_plain_alembic_does_the_same(run: Run, project: Project) -> None:
 
 def test_looking_with_plain_alembic_changes_nothing(project: Project) -> None:
     project.table()
-    for command in (("current",), ("history",), ("check",)):
-        project.alembic(*command)
+    for command in ("current", "check"):
+        project.alembic(command)
         assert not project.has("vaultdb_migrations.alembic_version")
 
 
