@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import hvac
 
@@ -15,7 +15,7 @@ from vaultdb.vault.answers import take
 from vaultdb.vault.client import VaultClient
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lease:
     """A login that exists until its lease ends.
 
@@ -43,8 +43,11 @@ class Lease:
         """The end of its life, if it is not renewed."""
         return self.obtained_at + self.ttl
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a lease holds a password and cannot be pickled or copied")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RotatedPassword:
     """The user of a static role and its password until the next rotation.
 
@@ -58,6 +61,9 @@ class RotatedPassword:
     user: str
     password: str = field(repr=False)
     valid_until: float
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a password cannot be pickled or copied")
 
 
 class DatabaseRole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from dataclasses import dataclass
 
@@ -98,9 +99,13 @@ class RotatedLogin:
             VAULT.warning("cannot read the password of %s again: %s", self._role.name, error)
             self._read_again_at = self._clock() + REFUSED_PAUSE
             return
-        if before is not None and before.password.password == password.password:
+        if before is not None and _same(before.password, password):
             self._known = _Known(password, before.login)
             self._read_again_at = self._clock() + REFUSED_PAUSE
             return
         generation = 1 if before is None else before.login.generation + 1
         self._known = _Known(password, Login(password.user, password.password, generation))
+
+
+def _same(one: RotatedPassword, other: RotatedPassword) -> bool:
+    return hmac.compare_digest(one.password.encode(), other.password.encode())

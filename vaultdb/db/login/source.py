@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Login:
     """What one connection logs in with.
 
@@ -20,6 +20,9 @@ class Login:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     generation: int = 0
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a login holds a password and cannot be pickled or copied")
 
 
 class LoginSource(Protocol):
