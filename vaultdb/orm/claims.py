@@ -35,12 +35,15 @@ _SET = (
     f"SELECT pg_catalog.set_config('{TENANT}', %(tenant)s, true),"
     f" pg_catalog.set_config('{PRINCIPAL}', %(principal)s, true)"
 )
+_AHEAD = r"(?>\s+|/\*.*?\*/|--[^\n]*)*+"
+"""Space and comments; possessive, so that no text makes the match slow."""
 _CONTROL = re.compile(
-    r"\s*(abort|begin|commit|discard|end|prepare|release|reset|rollback|savepoint|set|start)\b",
-    re.IGNORECASE,
+    _AHEAD
+    + r"(?:(?P<keeps>release|savepoint)"
+    + r"|abort|begin|commit|discard|end|prepare|reset|rollback|set|start)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 """Statements that no claim is sent ahead of: some must be the first, or may follow a failure."""
-_KEEPS_CLAIMS = re.compile(r"\s*(release|savepoint)\b", re.IGNORECASE)
 
 
 _guarded: WeakSet[Table] = WeakSet()
@@ -72,8 +75,9 @@ def _before_cursor_execute(
     transaction: Any = connection.get_transaction()
     if transaction is None:
         return  # the dialect's own first questions
-    if _CONTROL.match(statement):
-        if not _KEEPS_CLAIMS.match(statement):
+    control = _CONTROL.match(statement)
+    if control is not None:
+        if control["keeps"] is None:
             _sent.pop(transaction, None)  # it may take the settings back
         return
     claims = _claims_of(connection)

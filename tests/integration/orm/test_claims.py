@@ -194,14 +194,15 @@ def test_a_failed_statement_in_a_savepoint_leaves_the_transaction_usable(engine)
         assert _bodies(session) == {"acme 0", "acme 1"}
 
 
-def test_a_textual_rollback_to_a_savepoint_is_noticed(engine):
+@pytest.mark.parametrize("ahead", ["", " \n", "/* app */ /* route */", "-- app\n"])
+def test_a_textual_rollback_to_a_savepoint_is_noticed(engine, ahead):
     with engine.connect() as connection:
         with acting_as("ann", tenant=NORTH):
             assert len(_bodies(connection)) == 2
         connection.exec_driver_sql("SAVEPOINT here")
         with acting_as("bob", tenant=SOUTH):
             assert len(_bodies(connection)) == 2
-            connection.exec_driver_sql("ROLLBACK TO here")
+            connection.exec_driver_sql(f"{ahead}ROLLBACK TO here")
             assert _bodies(connection) == {"globex 0", "globex 1"}
 
 
@@ -378,6 +379,11 @@ def test_a_claim_that_is_none_of_the_columns_type_is_an_error_and_shows_nothing(
         pytest.raises(DBAPIError, match="22P02; values are withheld"),
     ):
         session.scalars(select(Diary)).all()
+
+
+def test_many_comments_ahead_of_a_statement_cost_no_time():
+    assert claims._CONTROL.match("/**/" * 50_000 + "SELECT 1") is None
+    assert claims._CONTROL.match("/* a */ -- b\n savepoint s")["keeps"]
 
 
 @pytest.mark.asyncio
