@@ -97,7 +97,8 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
 ) -> None:
     """Set up keys, policies, logins, leased logins and client certificates in Vault.
 
-    Logs in to Vault as the role admin of the settings. What is right stays; run it again after any interruption.
+    Logs in as the role admin of the settings. What is right stays; run it again after any
+    interruption.
     """
     settings = options_of(context).settings("admin")
     database, names = settings.database, given.names_of(settings.database)
