@@ -36,7 +36,7 @@ def record_names(session: Session, context: Any, metadata: MetaData | None) -> N
     """Record the names of the models, if the database is where the models are.
 
     Raises:
-        ConfigurationError: a column was renamed without keeping its name, or is missing.
+        ConfigurationError: a column was renamed without keeping its name.
 
     """
     with session.transaction():
@@ -46,7 +46,11 @@ def record_names(session: Session, context: Any, metadata: MetaData | None) -> N
             session.say("logical names are not recorded: run: vaultdb migrate up")
             return
         declared = catalogue.declared_names([metadata])
-        session.recorded = catalogue.record(session.connection, declared)
+        missing = catalogue.compare(session.connection, declared).missing
+        for name in missing:
+            session.say(f"no revision makes column {name.place}; run: vaultdb migrate new MESSAGE")
+        there = [name for name in declared if name not in missing]
+        session.recorded = catalogue.record(session.connection, there)
 
 
 def _is_newest(context: Any) -> bool:

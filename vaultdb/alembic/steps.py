@@ -33,8 +33,8 @@ class Steps:
 
     @property
     def went_up(self) -> bool:
-        """Whether revisions were applied, or there were none to apply or revert."""
-        return all(step.info.is_upgrade for step in self._steps or ())
+        """Whether revisions were applied, or there were none to apply, revert or stamp."""
+        return all(step.info.is_upgrade and not step.info.is_stamp for step in self._steps or ())
 
     def __call__(self, heads: tuple[str, ...], migration: Any) -> Iterator[Any]:
         """Give the steps that are not committed yet."""

@@ -270,3 +270,25 @@ def test_the_applications_login_is_refused_by_plain_alembic_too(
     assert ran.returncode != 0
     assert "vaultdb_app is a member of vaultdb_rw, so it is the application's" in ran.stderr
     assert not project.has("patient")
+
+
+def test_models_that_are_ahead_of_the_migrations_are_named(run: Run, project: Project) -> None:
+    project.revise("one", 'op.execute("SELECT 1")')
+    up = run("migrate", "up")
+    assert (up.code, up.err) == (0, "")
+    assert "note: no revision makes column patient.ssn; run: vaultdb migrate new" in up.out
+
+
+def test_other_commands_of_plain_alembic_work(project: Project) -> None:
+    project.table()
+    stamped = project.alembic("stamp", "head")
+    assert stamped.returncode == 0, stamped.stderr
+    assert project.version == ["one"]
+    assert not project.has("patient")
+    made = project.alembic("revision", "--autogenerate", "-m", "rest")
+    assert made.returncode == 0, made.stderr
+    (revision,) = project.versions.glob("*_rest.py")
+    assert "op.create_table('patient'" in revision.read_text()
+    sql = project.alembic("upgrade", "head", "--sql")
+    assert sql.returncode == 0, sql.stderr
+    assert "CREATE SCHEMA IF NOT EXISTS vaultdb_migrations" in sql.stdout
