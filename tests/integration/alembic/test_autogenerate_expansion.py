@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from sqlalchemy import Column, MetaData, Text
+from sqlalchemy import JSON, Column, MetaData, Numeric, Text
 
 from tests.integration.alembic.autogenerate_models import clinic
 from tests.integration.alembic.autogenerate_project import Project
@@ -78,6 +78,28 @@ def test_who_writes_plaintext_only_empties_the_ciphertext(project):
         assert admin.execute(select).fetchone() == ("Köln", True, True)
         app.execute(f"UPDATE patient SET city_encrypted = {ENVELOPE}, city_encrypted_index = '2'")
         assert admin.execute(select).fetchone() == ("Köln", False, False)
+
+
+def test_plaintext_that_has_no_equality_or_a_lax_one_is_compared_as_text(project):
+    begin(project, clinic(Column("city", JSON), Column("size", Numeric)))
+    after = clinic(
+        Column("city", JSON),
+        Column("city_encrypted", Encrypted(dict)),
+        Column("size", Numeric),
+        Column("size_encrypted", Encrypted(str)),
+    )
+    project.generate(after)
+    project.upgrade(after)
+    with project.database.connect("vaultdb_app") as app:
+        app.execute(
+            "INSERT INTO patient (tenant_id, city, city_encrypted, size, size_encrypted)"
+            f" VALUES ('t', '{{}}', {ENVELOPE}, 1.0, {ENVELOPE})"
+        )
+        kept = "SELECT city_encrypted IS NOT NULL, size_encrypted IS NOT NULL FROM patient"
+        app.execute("UPDATE patient SET city = '{}', size = 1.0")
+        assert app.execute(kept).fetchone() == (True, True)
+        app.execute("""UPDATE patient SET city = '{"a": 1}', size = 1.00""")
+        assert app.execute(kept).fetchone() == (False, False)
 
 
 # SQLAlchemy 2.1 reads a check that is NOT VALID with an argument that it then warns about.
