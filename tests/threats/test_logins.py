@@ -74,12 +74,21 @@ def test_no_login_becomes_another(clinic, database, user):
     )
 
 
-def test_the_migrator_owns_tables_and_has_no_key(clinic, database, openbao: OpenBao):
+def test_the_migrator_owns_tables_and_has_no_key(clinic, database, providers):
     shown = rows(database, "vaultdb_migrator")
     assert "xf6" in shown
     assert not any(v in shown for v in VALUES)
-    with pytest.raises((KeyError, ValueError, VaultDBError, DevStackError)):
-        openbao.approle("migrator")  # there is no such login in Vault
+    _, wrapped, _ = providers["officer"].create(b"context")
+    migrator = providers["migrator"]
+    for forbidden in (
+        lambda: migrator.unwrap([(wrapped, b"context")]),
+        lambda: migrator.rewrap([(wrapped, b"context")]),
+        lambda: migrator.create(b"context"),
+        migrator.rotate,
+        migrator.latest_version,
+    ):
+        with pytest.raises(VaultDBError):
+            forbidden()
 
 
 @pytest.mark.parametrize("user", ["vaultdb_key_rotator", "vaultdb_key_officer"])
@@ -107,7 +116,7 @@ def providers(openbao: OpenBao):
         role: VaultProvider(
             new_client(openbao.settings(role)), mount=openbao.transit_mount, kek=openbao.kek
         )
-        for role in ("app", "officer", "rotator", "reencryptor")
+        for role in ("app", "officer", "rotator", "reencryptor", "migrator")
     }
     yield made
     for provider in made.values():
