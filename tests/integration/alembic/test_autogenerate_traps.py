@@ -31,8 +31,8 @@ def test_alembic_alone_does_not_import_vaultdb_and_vaultdb_may_come_first():
     assert not [each for each in entry_points(group="alembic.plugins") if "vaultdb" in each.value]
     alone = "import alembic, alembic.command, sys; print('vaultdb' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", alone], text=True).strip() == "False"
-    for first in ("vaultdb.alembic.operations", "vaultdb.alembic.autogenerate", "vaultdb.alembic"):
-        subprocess.run([sys.executable, "-W", "error", "-c", f"import {first}"], check=True)
+    # what a generated revision imports, when nothing else has been imported
+    subprocess.run([sys.executable, "-c", "import vaultdb.alembic.operations"], check=True)
 
 
 def test_who_does_not_ask_for_it_is_compared_as_before(database):
