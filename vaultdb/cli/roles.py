@@ -24,6 +24,7 @@ from vaultdb.cli.report import (
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError
 from vaultdb.roles.apply import apply as apply_roles
 from vaultdb.roles.description import describe
@@ -80,7 +81,13 @@ def plan(
     metadata = _models(context, model)
     with _reading(context) as (connection, settings, login):
         names = _names(settings)
-        found = plan_roles(connection, metadata, names, logins=_logins(names, wanted=logins))
+        found = plan_roles(
+            connection,
+            metadata,
+            names,
+            logins=_logins(names, wanted=logins),
+            members=_members(context, names),
+        )
     if as_json:
         print_json(_plan_as_json(found, login))
     else:
@@ -106,8 +113,9 @@ def apply(
     settings = _admin(context)
     names = _names(settings)
     wanted = _logins(names, wanted=logins)
+    members = _members(context, names)
     with _connection(settings) as connection:
-        found = plan_roles(connection, metadata, names, logins=wanted)
+        found = plan_roles(connection, metadata, names, logins=wanted, members=members)
         connection.rollback()
         if not as_json:
             _print_plan(found, sql=False)
@@ -115,7 +123,12 @@ def apply(
             confirm("go on?")
         with progress_bar("applying", len(found.statements), hidden=as_json) as advance:
             done = apply_roles(
-                connection, metadata, names, logins=wanted, progress=lambda _n, _of: advance(1)
+                connection,
+                metadata,
+                names,
+                logins=wanted,
+                members=members,
+                progress=lambda _n, _of: advance(1),
             )
     if as_json:
         print_json(
@@ -149,7 +162,7 @@ def verify(context: typer.Context, model: Models = None, as_json: Json = False) 
     with _reading(context) as (connection, settings, login):
         names = _names(settings)
         began = time.perf_counter()
-        found = verify_roles(connection, metadata, names)
+        found = verify_roles(connection, metadata, names, members=_members(context, names))
         seconds = time.perf_counter() - began
         rights = matrix(connection, found.plan.scope.schemas, names)
     if as_json:
@@ -186,6 +199,27 @@ def _names(settings: Settings) -> RoleNames:
 
 def _logins(names: RoleNames, *, wanted: bool) -> list[str]:
     return [login.name for login in static_logins(names)] if wanted else []
+
+
+def _members(context: typer.Context, names: RoleNames) -> dict[str, str]:
+    """Return the logins that the settings name, each with the capability role of its work."""
+    capabilities: dict[Role | None, str] = {
+        "migrator": names.owner,
+        None: names.rw,
+        "reader": names.ro,
+        "officer": names.officer,
+        "rotator": names.rotator,
+        "auditor": names.auditor,
+        "backup": names.backup,
+    }
+    found: dict[str, str] = {}
+    app = options_of(context).settings().database.url
+    for role, capability in capabilities.items():
+        url = options_of(context).settings(role).database.url
+        is_own = role is None or url != app  # a role without a login of its own has the app's
+        if url is not None and is_own and (user := normalise_url(url.get_secret_value()).username):
+            found.setdefault(user, capability)
+    return found
 
 
 def _admin(context: typer.Context) -> Settings:

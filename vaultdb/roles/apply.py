@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -16,7 +17,7 @@ from vaultdb.db.quoting import quote_name
 from vaultdb.errors import ConfigurationError, SchemaError
 from vaultdb.roles.operations import record
 from vaultdb.roles.plan import Plan, plan, plan_of
-from vaultdb.roles.scope import DEFAULT_SCHEMA
+from vaultdb.roles.scope import DEFAULT_SCHEMA, Members
 from vaultdb.roles.snapshot import take
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def apply(
     *,
     default_schema: str = DEFAULT_SCHEMA,
     logins: Collection[str] = (),
+    members: Members = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> Applied:
     """Make roles, privileges and settings what they shall be; what is right stays untouched.
@@ -77,6 +79,7 @@ def apply(
         names: the capability roles.
         default_schema: where tables without a schema are, unquoted.
         logins: static logins to make when they are missing, unquoted, without a password.
+        members: logins under names of yours and their capability roles, unquoted.
         progress: called after each statement.
 
     Raises:
@@ -85,7 +88,14 @@ def apply(
 
     """
     with _transaction(connection):
-        found = plan(connection, metadata, names, default_schema=default_schema, logins=logins)
+        found = plan(
+            connection,
+            metadata,
+            names,
+            default_schema=default_schema,
+            logins=logins,
+            members=members,
+        )
         _refuse_login(found.scope, found.snapshot)
         _lock(connection)
         for attempt in range(1, ATTEMPTS + 1):

@@ -147,7 +147,7 @@ def _role(difference: Difference) -> str:
     if found is None:
         return f"{name} does not exist: nothing can be granted to it"
     if wanted is None:
-        return f"{name} is {found.value}, more than Vault gives to a login that it leases"
+        return f"{name} is {found.value}: more than a login of the application needs"
     have, want = set(found.value.split()), set(wanted.value.split())
     excess = [f"{word}: {why}" for word, why in _ATTRIBUTES.items() if word in have - want]
     if excess:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.comparison import Comparison, compare
-from vaultdb.roles.scope import DEFAULT_SCHEMA, Scope
+from vaultdb.roles.scope import DEFAULT_SCHEMA, Members, Scope
 from vaultdb.roles.snapshot import Snapshot, take
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def plan(
     *,
     default_schema: str = DEFAULT_SCHEMA,
     logins: Collection[str] = (),
+    members: Members = MappingProxyType({}),
 ) -> Plan:
     """Return what `apply` would do to the database of `connection`; any login can ask.
 
@@ -55,9 +57,10 @@ def plan(
         default_schema: where tables without a schema are, unquoted.
         logins: static logins to make when they are missing, unquoted, without a password; those
             that exist are always looked after.
+        members: logins under names of yours and their capability roles, unquoted.
 
     """
-    scope = Scope(names, _several(metadata), default_schema, tuple(logins))
+    scope = Scope(names, _several(metadata), default_schema, tuple(logins), members)
     return plan_of(scope, take(connection, scope.schemas, names))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SCHEMA = "public"
 
+Members = Mapping[str, str]
+"""Login to capability role, both unquoted."""
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -31,6 +34,8 @@ class Scope:
         metadata: the models; none when only vaultdb's own facts are looked at.
         default_schema: where tables without a schema are, unquoted.
         logins: static logins to make, unquoted.
+        members: logins under names of yours, unquoted, each with the capability role that it is
+            rightly a member of.
 
     """
 
@@ -38,6 +43,14 @@ class Scope:
     metadata: tuple[MetaData, ...] = ()
     default_schema: str = DEFAULT_SCHEMA
     logins: tuple[str, ...] = ()
+    members: Members = field(default_factory=dict)
+
+    def is_rightly(self, member: str, role: str) -> bool:
+        """Whether a login under a name of the user's is to be a member of a capability role."""
+        return any(
+            (quote_name(login), quote_name(capability)) == (member, role)
+            for login, capability in self.members.items()
+        )
 
     @cached_property
     def model_schemas(self) -> frozenset[str]:

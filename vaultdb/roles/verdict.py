@@ -157,7 +157,9 @@ class Judge:
         powers = POWERS.intersection(fact.value.split())
         if fact.object == self.scope.engine:
             powers -= {"CREATEROLE"}
+        of_the_users = fact.object in map(qualified, self.scope.members)
         is_ours = self.scope.is_leased(fact.object) or fact.object == self.scope.engine
+        is_ours = is_ours or of_the_users
         return REPORT if is_ours and powers else LEAVE
 
     def _member(self, fact: Fact) -> Verdict:
@@ -171,6 +173,8 @@ class Judge:
             return LEAVE
         if self.scope.is_ours(member):
             return REPAIR
+        if self.scope.is_rightly(member, role) and not fact.extra:
+            return LEAVE
         if not is_capability:
             return LEAVE
         owners = {self.scope.owner, *map(self._quoted, self._never_shared)}

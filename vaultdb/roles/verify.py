@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import resources
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
@@ -15,7 +16,7 @@ from vaultdb.roles.fact import PUBLIC
 from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan
 from vaultdb.roles.remedies import Remedies
-from vaultdb.roles.scope import DEFAULT_SCHEMA
+from vaultdb.roles.scope import DEFAULT_SCHEMA, Members
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -61,6 +62,7 @@ def verify(
     names: RoleNames,
     *,
     default_schema: str = DEFAULT_SCHEMA,
+    members: Members = MappingProxyType({}),
 ) -> Verification:
     """Return every difference between the database of `connection` and what is wanted.
 
@@ -71,9 +73,10 @@ def verify(
         metadata: the models; without them only vaultdb's own facts are looked at.
         names: the capability roles.
         default_schema: where tables without a schema are, unquoted.
+        members: logins under names of yours and their capability roles, unquoted.
 
     """
-    found = plan(connection, metadata, names, default_schema=default_schema)
+    found = plan(connection, metadata, names, default_schema=default_schema, members=members)
     remedies = Remedies(
         found.scope, Writer(names, found.snapshot), found.comparison.wanted & found.snapshot.facts
     )
@@ -96,7 +99,8 @@ def _follows(difference: Difference, snapshot: Snapshot) -> bool:
     fact = difference.fact
     if difference.found is not None or fact.fact == "role" or (fact.fact, fact.kind) == _A_SCHEMA:
         return False
-    lacks_role = bool(fact.who) and fact.who not in {*snapshot.roles, PUBLIC}
+    of_one_role = fact.fact in {"grant", "member", "setting"} and fact.who
+    lacks_role = bool(of_one_role) and fact.who not in {*snapshot.roles, PUBLIC}
     lacks_member = fact.fact == "member" and fact.object not in snapshot.roles
     is_audit = fact.object == AUDIT_SCHEMA or fact.object.startswith(f"{AUDIT_SCHEMA}.")
     return lacks_role or lacks_member or (is_audit and not snapshot.owner("schema", AUDIT_SCHEMA))

@@ -122,3 +122,17 @@ def test_a_prefix_that_cannot_be_is_refused(roles, monkeypatch):
     monkeypatch.setenv("VAULTDB_ROLE_PREFIX", "pg_x")
     code, _, err = roles("plan")
     assert (code, "setting database.role_prefix" in err) == (1, True)
+
+
+def test_a_login_under_another_name_is_known_from_the_settings(roles, here, monkeypatch):
+    assert roles("apply", "--yes")[0] == 0
+    login = f"{here.names.prefix}clinic web"
+    here.run(f'CREATE ROLE "{login}" LOGIN IN ROLE {here.names.rw}')
+    code, out, _ = roles("verify")
+    assert (code, f'"{login}" is a member of {here.names.rw}' in out) == (1, True)
+    monkeypatch.setenv("VAULTDB_URL", f"postgresql://{login.replace(' ', '%20')}@127.0.0.1/x")
+    code, out, _ = roles("verify")
+    assert code == 0, out
+    here.run(f'ALTER ROLE "{login}" BYPASSRLS')
+    code, out, _ = roles("verify")
+    assert (code, f'ALTER ROLE "{login}" NOBYPASSRLS' in out) == (1, True)

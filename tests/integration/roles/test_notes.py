@@ -68,7 +68,7 @@ def test_a_leased_login_with_more_than_one_power_is_drift(standing, connection):
     name = "v_vaultdb_app_rw_abcdefghij_1700000001"
     connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN CREATEDB IN ROLE {standing.names.rw}")
     (drift,) = verify(connection, METADATA, standing.names).drifts
-    assert "more than Vault gives to a login that it leases" in drift.problem
+    assert "more than a login of the application needs" in drift.problem
     connection.exec_driver_sql(drift.remedy)
     assert verify(connection, METADATA, standing.names).is_clean
 
