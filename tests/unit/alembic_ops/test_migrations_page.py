@@ -46,5 +46,7 @@ def test_every_operation_is_listed_with_its_parameters(name: str):
     shown = re.search(rf"`op\.{name}\((.*?)\)`", PAGE)
     assert shown is not None
     parameters = [part.split("=")[0].strip() for part in shown[1].split(",")]
-    real = [each for each in inspect.signature(getattr(Operations, name)).parameters if each != "self"]
+    real = [
+        each for each in inspect.signature(getattr(Operations, name)).parameters if each != "self"
+    ]
     assert [each for each in parameters if each != "*"] == real
