@@ -24,6 +24,22 @@ from vaultdb.vault.lease_names import Lease
 PLUGIN = "postgresql-database-plugin"
 
 
+def check_names(spec: LeaseSpec) -> None:
+    """Refuse names that Vault would tear apart.
+
+    Raises:
+        ConfigurationError: says which and why.
+
+    """
+    creation_statements(Lease.APP_RW, spec.names)
+    login = engine_login(spec.names)
+    if set(login) & set(":@"):
+        raise ConfigurationError(
+            f"vault cannot log in as {login}: it writes the name into a URL, where : and @ end it;"
+            " choose another database.role_prefix"
+        )
+
+
 def set_up_leases(vault: VaultObjects, spec: LeaseSpec) -> None:
     """Mount the database engine, connect it, and make a role for each login.
 
@@ -53,16 +69,17 @@ def rotate_root(vault: VaultObjects, spec: LeaseSpec) -> None:
 
 def _connection(vault: VaultObjects, spec: LeaseSpec) -> None:
     path = f"{spec.mount}/config/{spec.connection}"
+    login = engine_login(spec.names)
     found = vault.read(path)
     if found is None and spec.password is None and not vault.progress.plan:
         raise ConfigurationError(
-            f"vault needs the password of {engine_login(spec.names)} to lease logins: give"
+            f"vault needs the password of {login} to lease logins: give"
             " --engine-password-file, which vaultdb provision postgres can write"
         )
     wanted = {
         "allowed_roles": [lease.engine_role for lease in Lease],
         "connection_url": _with_placeholders(spec.url),
-        "username": engine_login(spec.names),
+        "username": login,
         # the default would send passwords in clear text, for anybody to find in a server log
         "password_authentication": "scram-sha-256",
         "username_template": USERNAME_TEMPLATE,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vaultdb.provision.access import policy_of, set_up_approles, set_up_jwt, set_up_policies
-from vaultdb.provision.database_engine import rotate_root, set_up_leases
+from vaultdb.provision.database_engine import check_names, rotate_root, set_up_leases
 from vaultdb.provision.pki import set_up_certificates
 from vaultdb.provision.step import Progress, Step
 from vaultdb.provision.transit import check_kek, set_up_transit
@@ -55,6 +55,8 @@ def vault(
     objects = VaultObjects(client, progress)
     for role in spec.roles:
         policy_of(role, spec)  # names that no policy can hold are refused before anything else
+    if spec.leases is not None:
+        check_names(spec.leases)
     check_kek(objects, spec.transit_mount, spec.kek)
     set_up_transit(objects, spec.transit_mount, spec.kek)
     request = None

@@ -73,7 +73,7 @@ def place(openbao: OpenBao) -> Iterator[Place]:
         for mount in admin.read("sys/mounts")["data"]:
             if place.mark in mount:
                 if mount.startswith("db-"):
-                    admin.write(f"sys/leases/revoke-force/{mount}")
+                    admin.write(f"sys/leases/revoke-force/{mount[:-1]}")
                 admin._call("DELETE", f"sys/mounts/{mount}", None)
         vault(client, VaultSpec(certificates=CertificateSpec()))  # the policies are everybody's
 

@@ -190,6 +190,7 @@ def test_after_rotate_root_only_vault_knows_the_engines_password(
         later = place.spec(leases=place.leases(database, password=None))
         assert place.differing(later) == []
         assert place.admin.read(f"db-{place.mark}/creds/vaultdb-app-ro")["data"]["username"]
+        place.admin.write(f"sys/leases/revoke-prefix/db-{place.mark}", sync=True)
     finally:
         database.postgres.set_up(database.name)
 
