@@ -37,7 +37,7 @@ def test_a_plan_exits_with_2_only_when_something_differs(
     planned = run(*KEYS, "--plan")
     assert (planned.code, planned.err) == (0, "")
     assert planned.out.endswith("objects were as wanted\n")
-    openbao.admin.write("sys/policies/acl/vaultdb-app", policy="")
+    openbao.admin.write("sys/policies/acl/vaultdb-app", policy='path "x" {}')
     planned = run(*KEYS, "--plan")
     assert planned.code == 2
     assert "would change policy vaultdb-app\n    @@" in planned.out
