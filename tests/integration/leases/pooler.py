@@ -19,7 +19,7 @@ from vaultdb.dev.account import unprivileged_account
 from vaultdb.dev.ports import LOOPBACK, free_ports
 
 LOOKUP = """
-CREATE FUNCTION public.pooler_lookup(name) RETURNS TABLE (name name, secret text)
+CREATE OR REPLACE FUNCTION public.pooler_lookup(name) RETURNS TABLE (name name, secret text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 AND NOT rolsuper'
 """

@@ -20,10 +20,8 @@ from tests.fixtures.leasing import Leasing
 from tests.integration.leases.conftest import NEVER_LONG, SHORT, user_of
 from tests.integration.leases.processes import settings_file
 from tests.unit.keys.support import eventually
-from vaultdb.db.connect import new_engine
 from vaultdb.db.login import credentials as credentials_module
 from vaultdb.errors import (
-    ConfigurationError,
     KeyMissing,
     VaultDenied,
     VaultRejected,
@@ -325,25 +323,6 @@ def test_a_server_that_is_down_is_the_drivers_error(leasing: Leasing, leased: An
     assert subject.counters.issued == 1, "another login would not help"
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"url": "postgresql://app@127.0.0.1/x"}, "database.url names a login"),
-        ({"primary_url": "postgresql://app:pw@127.0.0.1/x"}, "database.primary_url names a login"),
-        ({"password": "SECRET"}, "leases a login with its own: unset VAULTDB_PASSWORD"),
-    ],
-)
-def test_two_logins_are_refused(leasing: Leasing, changes: Any, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said) as caught:
-        vaultdb.create_engine(settings=leasing.settings(database=changes))
-    assert "SECRET" not in str(caught.value)
-
-
-def test_a_lease_needs_more_than_the_database_section(leasing: Leasing) -> None:
-    with pytest.raises(ConfigurationError, match="pass all settings"):
-        new_engine(leasing.settings().database)
-
-
 def test_nothing_secret_reaches_a_log_or_an_error(
     leasing: Leasing, leased: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -433,5 +412,5 @@ def test_sessions_end_with_their_lease(leasing: Leasing) -> None:
     """Not of this client, but what it relies on."""
     with psycopg.connect(leasing.url_of("app-rw")) as connection:
         leasing.revoke_all()
-        with pytest.raises(psycopg.errors.AdminShutdown):
+        with pytest.raises(psycopg.OperationalError, match="administrator command"):
             connection.execute("SELECT 1")

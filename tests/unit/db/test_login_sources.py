@@ -13,13 +13,14 @@ import pytest
 from psycopg.pq import ConnStatus
 
 from tests.unit.keys.support import FakeClock, in_threads
+from vaultdb.db.connect import new_engine
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.login.fixed import FixedLogin
 from vaultdb.db.login.pooled import is_cut
 from vaultdb.db.login.refusal import is_refused
 from vaultdb.db.login.rotated import RotatedLogin
 from vaultdb.db.login.source import Login
-from vaultdb.errors import VaultDenied, VaultUnavailable
+from vaultdb.errors import ConfigurationError, VaultDenied, VaultUnavailable
 from vaultdb.settings import DatabaseSettings, Settings
 from vaultdb.vault.leases import Lease, RotatedPassword
 
@@ -199,13 +200,37 @@ def test_secrets_are_not_shown_and_not_compared() -> None:
             pickle.dumps(one)
 
 
-def test_credentials_touch_nothing_and_close_without_having_done_anything() -> None:
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"url": "postgresql://app@127.0.0.1/x"}, "database.url names a login"),
+        ({"primary_url": "postgresql://app:pw@127.0.0.1/x"}, "database.primary_url names a login"),
+        ({"password": "SECRET"}, "leases a login with its own: unset VAULTDB_PASSWORD"),
+    ],
+)
+def test_two_logins_are_refused(changes: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        Credentials(settings_with(changes))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_lease_needs_more_than_the_database_section() -> None:
+    with pytest.raises(ConfigurationError, match="pass all settings"):
+        new_engine(settings_with({}).database)
+
+
+def settings_with(changes: dict[str, Any]) -> Settings:
+    database = {"url": "postgresql://db.example.org/x", "lease": "vaultdb-app-rw"}
     values: dict[str, Any] = {
         "realm": "6f1d2c3b-0000-4000-8000-7e57da7aba5e",
-        "database": {"url": "postgresql://db.example.org/x", "lease": "vaultdb-app-rw"},
+        "database": database | changes,
         "vault": {"addr": "https://127.0.0.1:9", "role_id": "r", "secret_id": "SECRET"},
     }
-    credentials = Credentials(Settings.model_validate(values))
+    return Settings.model_validate(values)
+
+
+def test_credentials_touch_nothing_and_close_without_having_done_anything() -> None:
+    credentials = Credentials(settings_with({}))
     assert "SECRET" not in repr(credentials)
     assert repr(credentials.login) == "<LeasedLogin vaultdb-database/vaultdb-app-rw>"
     credentials.close()
