@@ -10,6 +10,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from vaultdb.db.quoting import parts_of, qualified, split_list
+from vaultdb.roles.circles import revokes_in_circles
 from vaultdb.roles.fact import PUBLIC, Fact
 
 GRANTED_ON = frozenset({"table", "column", "sequence"})
@@ -39,6 +40,7 @@ def statements(
     add, remove = set(missing), set(excess)
     keep = add | set(wanted)
     found = [
+        *_circles(remove),
         *_passed_on(remove),
         *_option_revokes(remove),
         *_revokes(remove, keep),
@@ -62,6 +64,14 @@ def _passed_on(remove: set[Fact]) -> list[sql.Composed]:
         revoke = sql.SQL("REVOKE {} ON {} FROM {} CASCADE")
         found += [each.format(*parts) for each in (grant, revoke)]
     return found
+
+
+def _circles(remove: set[Fact]) -> list[sql.Composed]:
+    options = {f: f.extra.partition(BY)[2] for f in remove if _is_grant(f) and BY in f.extra}
+    options = {f: grantor for f, grantor in options.items() if f.extra.startswith(GRANT_OPTION)}
+    revoke = sql.SQL("REVOKE {} ON {} FROM {} CASCADE")
+    revokes = {fact: revoke.format(*_grouped({fact})[0]) for fact in options}
+    return revokes_in_circles(options.items(), revokes)
 
 
 def _sources(remove: set[Fact]) -> set[Fact]:

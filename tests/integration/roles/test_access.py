@@ -243,6 +243,20 @@ def test_what_a_column_was_granted_by_an_option_on_its_table_is_found_and_taken_
     assert live(connection) == WANTED
 
 
+def test_roles_that_gave_each_other_the_option_lose_it(connection):
+    """No revoke by the owner ends such a circle: each still has the option from the other."""
+    repair(connection)
+    for giver in ("vaultdb_ro", "vaultdb_rotator"):
+        run(connection, f"GRANT SELECT ON person TO {giver} WITH GRANT OPTION")
+    for giver, taker in (("vaultdb_ro", "vaultdb_rotator"), ("vaultdb_rotator", "vaultdb_ro")):
+        run(connection, f"SET LOCAL ROLE {giver}")
+        run(connection, f"GRANT SELECT ON person TO {taker} WITH GRANT OPTION")
+        run(connection, "RESET ROLE")
+    assert any("GRANT OPTION BY" in fact.extra for fact in live(connection))
+    repair(connection)
+    assert live(connection) == WANTED
+
+
 # -- what the declared access amounts to ---------------------------------------------------------
 
 PARTIES = (NAMES.owner, NAMES.rw, NAMES.ro, NAMES.rotator)
