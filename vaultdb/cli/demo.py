@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,7 +22,11 @@ from vaultdb.demo.data import read_patients
 
 if TYPE_CHECKING:
     from vaultdb.demo.job import Step
+    from vaultdb.demo.privileges import Privileges
     from vaultdb.dev.stack import DevStack
+
+WIDTH = 79
+"""Characters in a line of text, as in a small terminal."""
 
 START = "start OpenBao and PostgreSQL"
 
@@ -43,10 +48,12 @@ def command(
 ) -> None:
     """Encrypt, search, steal, attack and rotate on private servers, in under a minute.
 
-    Starts an OpenBao and a PostgreSQL of its own in a temporary folder, loads patients through
-    encrypted columns, finds one by SSN, looks at the same row with psql and at a dump, exchanges
-    ciphertexts and index values behind the application's back, rotates the key-encryption key and
-    reads everything back. Nothing stays running or stored unless --keep.
+    Starts an OpenBao and a PostgreSQL of its own in a temporary folder, where no login has a
+    password: Vault leases each. Loads patients through encrypted columns, finds one by SSN, looks
+    at the same row with psql and at a dump, exchanges ciphertexts and index values behind the
+    application's back, lets each role try what it must not do, undermines the roles as a superuser
+    and repairs them, revokes the application's login, rotates the key-encryption key and reads
+    everything back. Nothing stays running or stored unless --keep.
     """
     patients = read_patients(csv)
     # Only now: SQLAlchemy, Alembic and hvac take longer to import than a bad file to refuse.
@@ -57,12 +64,15 @@ def command(
     start = perf_counter()
     with _terminable(), console.status(START) as status, temporary_stack(keep=keep) as stack:
         steps = [Step(START, "with TLS, on free ports", perf_counter() - start)]
-        steps += Demo(stack, patients).run(status.update)
+        demo = Demo(stack, patients)
+        steps += demo.run(status.update)
     seconds = perf_counter() - start
     if as_json:
-        print_json(_as_json(steps, len(patients), seconds, stack if keep else None))
+        found = _as_json(steps, len(patients), seconds, stack if keep else None)
+        print_json(found | _privileges_as_json(demo.privileges))
         return
     Console().print(_table(steps, seconds))
+    _print_privileges(demo.privileges)
     print(_farewell(stack) if keep else "the servers are stopped, and what they stored is deleted")
 
 
@@ -87,6 +97,28 @@ def _table(steps: Sequence[Step], seconds: float) -> Table:
     for step in steps:
         table.add_row(step.name, step.result, f"{step.seconds:.2f}")
     return table
+
+
+def _print_privileges(found: Privileges) -> None:
+    console = Console(highlight=False, markup=False)
+    table = Table(*found.columns, box=None, pad_edge=False)
+    for row in found.matrix:
+        table.add_row(*row)
+    console.print("\nWhat PostgreSQL lets each login do with the patients")
+    console.print(table)
+    console.print("columns: only some of them; *: by its role, which it takes at login\n")
+    console.print("What vaultdb roles verify said about the superuser's mistakes")
+    for drift in found.drifts:
+        for line in (drift.problem, f"  {drift.remedy}"):
+            print(textwrap.fill(line, WIDTH, subsequent_indent="  "))
+    print()
+
+
+def _privileges_as_json(found: Privileges) -> dict[str, object]:
+    return {
+        "matrix": [dict(zip(found.columns, row, strict=True)) for row in found.matrix],
+        "drifts": [{"problem": each.problem, "remedy": each.remedy} for each in found.drifts],
+    }
 
 
 def _farewell(stack: DevStack) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from vaultdb.demo.data import Gender
 from vaultdb.orm import Equality, encrypted
+from vaultdb.roles.access import access
 
 
 class Base(DeclarativeBase):
@@ -46,3 +47,6 @@ class Patient(Base):
     longitude: Mapped[float] = encrypted(float)
     expenses: Mapped[Decimal] = encrypted(Decimal)
     coverage: Mapped[Decimal] = encrypted(Decimal)
+
+
+access(Patient)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,31 @@ def test_the_demo_does_all_that_it_promises_and_cleans_up(terminal: Terminal) ->
     assert results["exchange two index values"] == "refused: DecryptionError"
     assert results["rotate the KEK (rotator)"] == "KEK version 2, 2 keys rewrapped"
     assert results["read everything back"] == "1,000 patients, all as loaded"
+    assert results["lease a login (application)"].startswith("v_vaultdb_app_rw_")
+    assert results["decrypt as the migrator"] == "refused by Vault: KeyDenied"
+    assert results["change the table as the app"] == "refused by PostgreSQL"
+    assert results["verify every privilege"].startswith("no drift in ")
+    assert results["make two mistakes (superuser)"] == "verify names both"
+    assert results["repair them (roles apply)"] == "2 statements, no drift"
+    assert results["revoke the app's lease"] == "session cut, next login works"
+    check_privileges(report)
     assert terminal.leftovers() == []
+
+
+def check_privileges(report: dict[str, Any]) -> None:
+    may = {
+        row["login"]: {k for k, v in row.items() if v[:3] in {"yes", "col"}}
+        for row in report["matrix"]
+    }
+    assert may["vaultdb_app"] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert may["vaultdb_key_officer"] == set()
+    assert may["vaultdb_key_rotator"] == {"SELECT", "UPDATE"}
+    assert "OWNER" in may["vaultdb_migrator"]
+    assert [login for login in may if login.startswith("v_")] != []
+    assert [drift["remedy"] for drift in report["drifts"]] == [
+        'REVOKE SELECT ON TABLE "public"."patient" FROM PUBLIC',
+        "REVOKE vaultdb_owner FROM vaultdb_app",
+    ]
 
 
 @pytest.mark.skipif(not SYNTHEA.exists(), reason="VAULTDB_SYNTHEA names no patients.csv of Synthea")
