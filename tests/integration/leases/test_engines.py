@@ -27,7 +27,9 @@ from vaultdb.errors import (
     VaultRejected,
     VaultUnavailable,
 )
+from vaultdb.jobs.doctor import Doctor
 from vaultdb.orm.runtime import runtime_of
+from vaultdb.vault.factory import new_provider
 
 
 def terminate(leasing: Leasing, user: str) -> None:
@@ -276,6 +278,16 @@ def test_a_command_leases_for_itself_and_gives_back(leasing: Leasing, tmp_path: 
         env=settings_file(leasing, tmp_path), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert leasing.leased_users() == []
+
+
+def test_doctor_names_the_lease_and_gives_it_back(leasing: Leasing) -> None:
+    settings = leasing.settings()
+    doctor = Doctor(settings, lambda: new_provider(settings))
+    findings = {finding.check: finding for finding in doctor.examine()}
+    assert findings["lease"].ok
+    assert findings["lease"].detail.startswith("vaultdb-app-rw of vaultdb-database; ")
+    assert findings["login"].detail.startswith("v_vaultdb_app_rw_")
     assert leasing.leased_users() == []
 
 
