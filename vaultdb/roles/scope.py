@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vaultdb.db.quoting import parts_of, qualified, quote_name
 from vaultdb.db.role_names import RoleNames
+from vaultdb.orm.attachment import encrypted_columns
 from vaultdb.roles.base import OWN_SCHEMAS, Base
 from vaultdb.roles.declared import declared, undeclared
 from vaultdb.roles.fact import Fact
@@ -127,7 +128,19 @@ class Scope:
             for table in self.tables
             if snapshot.owner("table", table) is not None
         )
-        return base.facts() | self.wanted_of_models() | self._ways_in(snapshot) | set(owners)
+        models = frozenset(
+            fact for fact in self.wanted_of_models() if not self._shows(fact, snapshot)
+        )
+        return base.facts() | models | self._ways_in(snapshot) | set(owners)
+
+    def plaintext(self, snapshot: Snapshot) -> frozenset[str]:
+        """Return the columns that are declared as encrypted and still hold plaintext."""
+        return self._encrypted & snapshot.columns - snapshot.binary_columns
+
+    def _shows(self, fact: Fact, snapshot: Snapshot) -> bool:
+        """Whether a grant that was meant for ciphertext would open a column of plaintext."""
+        is_meant = fact.kind == "column" and fact.who != quote_name(self.names.rw)
+        return is_meant and fact.object in self.plaintext(snapshot)
 
     def wanted_of_models(self) -> frozenset[Fact]:
         """Return what is declared beside the models."""
@@ -155,6 +168,14 @@ class Scope:
                 found.add(Fact("grant", "database", snapshot.database, fact.who, "CONNECT"))
                 found.add(Fact("grant", "schema", schema, fact.who, "USAGE"))
         return frozenset(found)
+
+    @cached_property
+    def _encrypted(self) -> frozenset[str]:
+        return frozenset(
+            qualified(*parts_of(self._name(table)), column.name)
+            for table in self._tables
+            for column in encrypted_columns(table)
+        )
 
     @cached_property
     def _tables(self) -> list:  # type: ignore[type-arg]

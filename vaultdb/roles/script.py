@@ -95,6 +95,7 @@ def imagined(scope: Scope) -> Snapshot:
         roles=frozenset({READ_ALL, *others}),
         memberships=frozenset(),
         columns=frozenset(columns),
+        binary_columns=frozenset(columns),
         grantors={},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -38,6 +38,8 @@ class Snapshot:
     memberships: frozenset[str]
     """The roles that the acting role is, or is a member of, however far."""
     columns: frozenset[str]
+    binary_columns: frozenset[str]
+    """Those of type bytea or a domain over it: the only ones that can hold ciphertext."""
     grantors: Mapping[tuple[str, str], tuple[str, ...]]
     """Role and member to those who granted it."""
 
@@ -86,6 +88,11 @@ def take(connection: Connection, schemas: Collection[str], names: RoleNames) -> 
         is_creator=row.is_creator,
         roles=frozenset(row.roles),
         memberships=frozenset(row.memberships),
-        columns=frozenset(qualified(*parts_of(name)) for name in row.columns),
+        columns=_printed(row.columns),
+        binary_columns=_printed(row.binary_columns),
         grantors={key: tuple(found) for key, found in grantors.items()},
     )
+
+
+def _printed(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(qualified(*parts_of(name)) for name in names)

@@ -127,6 +127,11 @@ def _notes_of(found: Plan) -> list[Note]:
         for name in comparison.absent
     ]
     notes += [
+        Note(f"{name} is declared as encrypted and holds plaintext: it is opened to the application"
+             " only", "write the second column with: vaultdb migrate new")
+        for name in sorted(scope.plaintext(found.snapshot))
+    ]  # fmt: skip
+    notes += [
         Note(f"role {role} is named in a declaration and does not exist", f"CREATE ROLE {role}")
         for role in comparison.strangers
     ]

@@ -3,8 +3,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, text
 
 from tests.integration.roles.conftest import METADATA, Place
+from vaultdb import Encrypted, access
+from vaultdb.roles.apply import apply
 from vaultdb.roles.verify import verify
 
 
@@ -88,3 +91,31 @@ def test_verifying_takes_less_than_a_second_as_any_login(standing):
         took = time.perf_counter() - began
     assert found.is_clean
     assert took < 1
+
+
+def test_what_is_declared_encrypted_and_still_plaintext_is_opened_to_nobody_else(
+    standing, connection
+):
+    """Else the rotator, and reports that named the column, would read it before its migration."""
+    metadata = MetaData()
+    key = Column("id", Integer, primary_key=True)
+    person = Table("person", metadata, key, Column("ssn", Encrypted(str)), schema="clinic")
+    access(person, ro=["id", "ssn"])
+    connection.exec_driver_sql("CREATE TABLE clinic.person (id integer PRIMARY KEY, ssn text)")
+    apply(connection, metadata, standing.names)
+    may_use = "SELECT has_column_privilege('{}', 'clinic.person', 'ssn', 'SELECT, UPDATE')"
+    readers = (standing.names.rw, standing.names.ro, standing.names.rotator)
+    assert [connection.scalar(text(may_use.format(role))) for role in readers] == [
+        True,
+        False,
+        False,
+    ]
+    assert any(
+        note.startswith("clinic.person.ssn is declared as encrypted and holds plaintext")
+        for note in notes(connection, standing, metadata)
+    )
+    connection.exec_driver_sql(
+        "ALTER TABLE clinic.person ALTER ssn TYPE vaultdb.envelope USING NULL"
+    )
+    apply(connection, metadata, standing.names)
+    assert all(connection.scalar(text(may_use.format(role))) for role in readers)

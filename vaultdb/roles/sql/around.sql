@@ -16,6 +16,13 @@ SELECT
    JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname = ANY(CAST(:schemas AS text[])) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
      AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  -- columns that can hold ciphertext: the envelope domain, or what it is made of
+  (SELECT coalesce(array_agg(format('%I.%I.%I', n.nspname, c.relname, a.attname)), '{}')
+   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+   JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid
+   WHERE n.nspname = ANY(CAST(:schemas AS text[])) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+     AND a.attnum > 0 AND NOT a.attisdropped
+     AND 'bytea'::regtype IN (t.oid, t.typbasetype)) AS binary_columns,
   -- who granted a membership: since 16, only they (or by their name) can take it back
   (SELECT coalesce(jsonb_agg(jsonb_build_array(quote_ident(r.rolname), quote_ident(m.rolname),
      quote_ident(g.rolname))), '[]')
