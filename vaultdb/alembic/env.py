@@ -17,6 +17,7 @@ from vaultdb.alembic.login import migrator_engine
 from vaultdb.alembic.names import check_names, record_names
 from vaultdb.alembic.session import ATTRIBUTE, Session, connected, migrating
 from vaultdb.alembic.steps import Steps, note_in_audit
+from vaultdb.alembic.trees import OWN
 from vaultdb.db.role_names import RoleNames
 from vaultdb.db.schema import MIGRATIONS_SCHEMA
 from vaultdb.settings import Settings
@@ -60,7 +61,7 @@ def run(
 
     """
     given: Session | None = context.config.attributes.get(ATTRIBUTE)
-    if given is not None and given.models is not None:
+    if given is not None and given.models is not None and given.tree != OWN:
         target_metadata = given.models
     if context.is_offline_mode():
         _run_offline(context, _options(target_metadata, options, RoleNames()))

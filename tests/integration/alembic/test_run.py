@@ -279,6 +279,18 @@ def test_models_that_are_ahead_of_the_migrations_are_named(run: Run, project: Pr
     assert "note: no revision makes column patient.ssn; run: vaultdb migrate new" in up.out
 
 
+def test_models_named_in_the_settings_are_those_of_the_users_tree_only(
+    run: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.table()
+    monkeypatch.setenv("VAULTDB_MODELS", f"{project.module}:Base")
+
+    up = run("migrate", "up")
+
+    assert up.code == 0, up.err
+    assert "no revision makes" not in up.out
+
+
 def test_other_commands_of_plain_alembic_work(project: Project) -> None:
     project.table()
     stamped = project.alembic("stamp", "head")
