@@ -10,8 +10,8 @@ from sqlalchemy import Engine, QueuePool
 from sqlalchemy.orm import DeclarativeBase
 
 import vaultdb
-from vaultdb.db.connect import new_engine
 from vaultdb.alembic.own import upgrade
+from vaultdb.db.connect import new_engine
 from vaultdb.dev.temporary import temporary_stack
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.store import MemoryKeyStore

@@ -9,9 +9,9 @@ import psycopg
 
 from tests.bench.report import Measurement
 from tests.bulk_keys import store_many, wrap_many
+from vaultdb.alembic.own import upgrade
 from vaultdb.db.connect import new_engine
 from vaultdb.db.keystore import PostgresKeyStore
-from vaultdb.alembic.own import upgrade
 from vaultdb.db.rewraps import RewrapTable
 from vaultdb.dev.settings_file import DATABASE
 from vaultdb.dev.temporary import temporary_stack

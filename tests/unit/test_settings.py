@@ -193,7 +193,10 @@ def test_minimum_versions_can_be_written_as_text(
         ("realm = ", "not valid TOML"),
         ("realm = 5", "setting realm: UUID input should be"),
         ("[databse]\nurl = 'x'", r"unknown setting databse; did you mean database\?"),
-        ("[role.offizer.vault]\nrole_id = 'x'", "there is no role offizer, write one of app, reader, offi"),
+        (
+            "[role.offizer.vault]\nrole_id = 'x'",
+            "there is no role offizer, write one of app, reader, offi",
+        ),
         ("[profile.p.role.rotor]", "there is no role rotor"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -137,7 +138,7 @@ class Doctor:
         names = RoleNames(settings.database.role_prefix)
         with self._connection() as connection:
             login = connection.scalar(text("SELECT session_user"))
-            driver = connection.connection
+            driver: Any = connection.connection
             rights = excess_rights(driver, names, may_add_keys=settings.create_keys)
         if rights and not settings.database.allow_excess_rights:
             raise ConfigurationError(refusal(rights, names))
