@@ -1,6 +1,11 @@
 """One model, one row, one search.
 
-First: vaultdb dev up; eval "$(vaultdb dev env)"; vaultdb migrate up; vaultdb keys create
+First, two servers, a table made by the migrator, and a key:
+
+    vaultdb dev up && eval "$(vaultdb dev env)"
+    vaultdb migrate init migrations --model quickstart:Base && export VAULTDB_MIGRATIONS=migrations
+    vaultdb migrate up && vaultdb migrate new patients && vaultdb migrate up
+    vaultdb keys create
 """
 
 from __future__ import annotations
@@ -28,16 +33,10 @@ class Patient(Base):
     born: Mapped[date] = encrypted(date)
 
 
-def create_table() -> None:
-    """Do what a migration does: as the migrator, who owns tables and can decrypt nothing."""
-    migrator = vaultdb.create_engine(role="migrator")
-    with migrator.begin() as connection:
-        Base.metadata.create_all(connection)
-        connection.execute(text("GRANT SELECT, INSERT, UPDATE, DELETE ON patient TO vaultdb_rw"))
+vaultdb.access(Patient)  # the application reads and writes, reports see no encrypted column
 
 
 def main() -> None:
-    create_table()
     engine = vaultdb.create_engine()
     by_ssn = select(Patient).where(Patient.ssn == "999-12-3456")
     with Session(engine) as session, vaultdb.acting_as("dr-jones", purpose="treatment"):
@@ -48,6 +47,7 @@ def main() -> None:
         print("through vaultdb:", ada.name, ada.ssn, ada.born)
         stored = session.execute(text("SELECT name, ssn, born FROM patient")).one()
         print("in PostgreSQL:  ", *(value.hex()[:20] + "…" for value in stored))
+    engine.dispose()
 
 
 if __name__ == "__main__":

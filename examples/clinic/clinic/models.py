@@ -7,6 +7,7 @@ from datetime import date
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+import vaultdb
 from vaultdb import Equality, encrypted
 
 
@@ -24,8 +25,13 @@ class Patient(Base):
     __tablename__ = "patient"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    practice: Mapped[str]
+    practice: Mapped[str] = mapped_column(index=True)
     name: Mapped[str] = encrypted(str, tenant_column="practice")
     ssn: Mapped[str] = encrypted(str, index=Equality(unique=True), tenant_column="practice")
     born: Mapped[date] = encrypted(date, tenant_column="practice")
     notes: Mapped[str | None] = encrypted(str, nullable=True, tenant_column="practice")
+
+
+# Row-level security shows the application the rows of whoever's practice it acts for: a query that
+# forgets its WHERE stays in the practice. Reports may read ids and practices, nothing encrypted.
+vaultdb.access(Patient, tenant="practice")
