@@ -1,12 +1,14 @@
 """Run the code blocks of a Markdown document, in order, as one reader would.
 
-``python`` blocks share one namespace. ``console`` blocks share one shell environment; what stands
+``python`` blocks share one namespace; one that begins with ``# NAME.py`` is that file, which the
+commands can import too. ``console`` blocks share one shell environment; what stands
 below a ``$ `` line is compared with what the command prints: ``…`` is anything within a line, a line
 of its own that says ``…`` is any number of lines. A block after ``<!-- … runs last. -->`` does.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -25,6 +27,7 @@ FENCE = re.compile(
     r"^(?P<last><!--[^>]*runs last\. -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+FILE = re.compile(r"# (?P<name>\w+)\.py\n")
 INSTALL = re.compile(r'pip install "?vaultdb-sqlalchemy(\[(?P<extra>\w+)\])?"?')
 
 
@@ -54,6 +57,7 @@ class Reader:
         self.monkeypatch = monkeypatch
         self.shell = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
         self.module = types.ModuleType(f"read_{document.stem.lower()}")
+        self.imported: list[str] = []
 
     def run(self, block: Block) -> None:
         getattr(self, f"_{block.language}")(block)
@@ -63,13 +67,24 @@ class Reader:
         for value in vars(self.module).values():
             if isinstance(value, Engine):
                 value.dispose()
-        sys.modules.pop(self.module.__name__, None)
+        for name in (self.module.__name__, *self.imported):
+            sys.modules.pop(name, None)
 
     def _python(self, block: Block) -> None:
+        if (file := FILE.match(block.code)) is not None:
+            self._save_and_import(file["name"], block.code)
+            return
         # padded, so that a traceback shows the document's own line
         code = "\n" * block.line + block.code
         sys.modules[self.module.__name__] = self.module  # where SQLAlchemy resolves annotations
         exec(compile(code, str(self.document), "exec"), self.module.__dict__)
+
+    def _save_and_import(self, name: str, code: str) -> None:
+        (self.folder / f"{name}.py").write_text(code, encoding="utf-8")
+        self.monkeypatch.syspath_prepend(self.folder)
+        self.imported.append(name)
+        module = importlib.import_module(name)
+        vars(self.module).update({k: v for k, v in vars(module).items() if k[:2] != "__"})
 
     def _console(self, block: Block) -> None:
         for command, expected in _commands(block.code):
