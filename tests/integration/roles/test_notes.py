@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
@@ -83,14 +81,10 @@ def test_without_models_only_vaultdbs_own_facts_are_looked_at(standing, connecti
     assert any(note.text.startswith("no models were given") for note in found.notes)
 
 
-def test_verifying_takes_less_than_a_second_as_any_login(standing):
+def test_a_login_that_may_read_no_table_can_verify_all_of_them(standing):
     url = standing.url_for(f"{standing.names.prefix}audit_reader")
     with standing.engine(url).connect() as connection:
-        began = time.perf_counter()
-        found = verify(connection, METADATA, standing.names)
-        took = time.perf_counter() - began
-    assert found.is_clean
-    assert took < 1
+        assert verify(connection, METADATA, standing.names).is_clean
 
 
 def test_what_is_declared_encrypted_and_still_plaintext_is_opened_to_nobody_else(
