@@ -106,7 +106,7 @@ def _session(
         yield given
         return
     settings = Settings.load(role="migrator")
-    names = RoleNames(settings.database.role_prefix)
+    names = RoleNames.of(settings.database)
     allow = allow_superuser or settings.database.allow_excess_rights
     engine = migrator_engine(settings)
     try:

@@ -10,11 +10,9 @@ import typer
 
 from vaultdb.cli.asking import ask
 from vaultdb.cli.models import load_metadata
-from vaultdb.cli.opening import open_keyring
+from vaultdb.cli.opening import open_connection, open_keyring
 from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.report import one_line, print_json, shown_on_terminal
-from vaultdb.db.connect import new_engine
-from vaultdb.db.failures import plain_failures
 from vaultdb.errors import ConfigurationError
 from vaultdb.guard.principal import acting_as
 from vaultdb.jobs.decrypt import Cell, decrypt_cell
@@ -49,13 +47,10 @@ def command(  # noqa: PLR0917  # typer passes them by name
     owner = settings.tenant if tenant is None else tenant
     metadata = load_metadata(model) if model else None
     user = _user()
-    engine = new_engine(settings)
-    failures = plain_failures("read the value", unavailable=ConfigurationError)
     with (
         open_keyring(settings) as keyring,
         acting_as(user, tenant=owner, purpose=reason),
-        failures,
-        engine.connect() as connection,
+        open_connection(settings, "read the value") as connection,
     ):
         value = decrypt_cell(connection, keyring, cell, tenant=owner, metadata=metadata)
     print(one_line(f"{cell}, read by {user}: {reason}"), file=sys.stderr)

@@ -28,18 +28,15 @@ from vaultdb.cli.migrating import (
     Wait,
     setup,
 )
-from vaultdb.cli.models import load_metadata, load_object
+from vaultdb.cli.models import NO_MODELS, load_metadata, load_object
 from vaultdb.cli.options import Json, Yes, options_of
-from vaultdb.cli.report import FAILURE, plural, print_json
+from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json
 from vaultdb.errors import ConfigurationError
 
 app = typer.Typer(
     help="Create and change vaultdb's schema and yours, by the login of VAULTDB_MIGRATE_URL.",
     no_args_is_help=True,
 )
-
-PENDING = 2
-"""Exit code of `migrate plan` when something is pending."""
 
 
 @app.command()
@@ -143,7 +140,7 @@ def plan(
     else:
         output.print_preview(shown)
     if not shown.is_empty:
-        raise typer.Exit(PENDING)
+        raise typer.Exit(DIFFERS)
 
 
 @app.command()
@@ -192,9 +189,7 @@ def init(
     """Write env.py, script.py.mako and an empty versions folder for your own migrations."""
     name = model or options_of(context).settings("migrator").models
     if name is None:
-        raise ConfigurationError(
-            "say where your models are: --model MODULE:NAME, or models in vaultdb.toml"
-        )
+        raise ConfigurationError(NO_MODELS)
     load_metadata(name)
     module, _, attribute = name.partition(":")
     is_metadata = isinstance(load_object(name), MetaData)

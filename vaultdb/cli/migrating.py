@@ -73,7 +73,7 @@ class Setup:
     @property
     def names(self) -> RoleNames:
         """The capability roles."""
-        return RoleNames(self.settings.database.role_prefix)
+        return RoleNames.of(self.settings.database)
 
     def require_app(self) -> Tree:
         """Return the user's tree.

@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import MetaData
 
 from vaultdb.errors import ConfigurationError, VaultDBError
+
+if TYPE_CHECKING:
+    from vaultdb.settings import Settings
+
+NO_MODELS = "say where your models are with --model MODULE:NAME, or set models in vaultdb.toml"
 
 
 def load_object(name: str) -> Any:
@@ -39,6 +44,13 @@ def load_object(name: str) -> Any:
             f" python -c 'import {module_name}'"
         ) from None
     return found
+
+
+def load_models(names: list[str] | None, settings: Settings) -> list[MetaData]:
+    """Return the metadata of each of `names`; without any, of the setting `models` if it is set."""
+    if not names:
+        names = [settings.models] if settings.models else []
+    return [load_metadata(name) for name in names]
 
 
 def load_metadata(name: str) -> MetaData:

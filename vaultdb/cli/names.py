@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaultdb.cli.models import load_metadata
-from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.models import NO_MODELS, load_models
+from vaultdb.cli.opening import open_connection
+from vaultdb.cli.options import Json, Models, options_of
 from vaultdb.cli.report import FAILURE, print_json
 from vaultdb.db import catalogue
-from vaultdb.db.connect import new_engine
-from vaultdb.db.failures import plain_failures
 from vaultdb.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from vaultdb.db.catalogue import Comparison, Name
+    from vaultdb.settings import Settings
 
-    from vaultdb.db.catalogue import Comparison
-    from vaultdb.settings.model import Role
+_DOING = "use the catalogue of names"
 
 app = typer.Typer(
     help="Check and record under which logical name each column is encrypted.",
     no_args_is_help=True,
 )
 
-Models = Annotated[
-    list[str],
-    typer.Option(
-        "--model", "-m", metavar="MODULE:NAME", help="Declarative base or MetaData; repeatable."
-    ),
-]
-
 
 @app.command()
-def check(context: typer.Context, model: Models, as_json: Json = False) -> None:
+def check(context: typer.Context, model: Models = None, as_json: Json = False) -> None:
     """Compare the models with the catalogue; exit with 1 when they differ. Changes nothing."""
-    declared = catalogue.declared_names(load_metadata(name) for name in model)
-    with _connection(context, None) as connection:
+    settings = options_of(context).settings()
+    declared = _declared(settings, model)
+    with open_connection(settings, _DOING) as connection:
         found = catalogue.compare(connection, declared)
     if as_json:
         print_json(_as_json(found))
@@ -54,10 +45,11 @@ def check(context: typer.Context, model: Models, as_json: Json = False) -> None:
 
 
 @app.command()
-def sync(context: typer.Context, model: Models) -> None:
+def sync(context: typer.Context, model: Models = None) -> None:
     """Record the names of the models, after your own migrations and as the migrator."""
-    declared = catalogue.declared_names(load_metadata(name) for name in model)
-    with _connection(context, "migrator") as connection:
+    settings = options_of(context).settings("migrator")
+    declared = _declared(settings, model)
+    with open_connection(settings, _DOING) as connection, connection.begin():
         found = catalogue.record(connection, declared)
     _print(found)
     print(f"recorded {len(found.new)} new and {len(found.moved)} moved of {len(declared)} names")
@@ -68,17 +60,17 @@ def retire(
     context: typer.Context, name: Annotated[str, typer.Argument(help="The logical name.")]
 ) -> None:
     """Say that a column was dropped for good, so that its name is no longer missed."""
-    with _connection(context, "migrator") as connection:
+    settings = options_of(context).settings("migrator")
+    with open_connection(settings, _DOING) as connection, connection.begin():
         catalogue.retire(connection, name)
     print(f"retired {name}")
 
 
-@contextmanager
-def _connection(context: typer.Context, role: Role | None) -> Iterator[Connection]:
-    engine = new_engine(options_of(context).settings(role))
-    failures = plain_failures("use the catalogue of names", unavailable=ConfigurationError)
-    with failures, engine.begin() as connection:
-        yield connection
+def _declared(settings: Settings, model: list[str] | None) -> list[Name]:
+    models = load_models(model, settings)
+    if not models:
+        raise ConfigurationError(NO_MODELS)
+    return catalogue.declared_names(models)
 
 
 def _print(found: Comparison) -> None:

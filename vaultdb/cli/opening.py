@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vaultdb.db.connect import new_engine
+from vaultdb.db.failures import plain_failures
 from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.db.rewraps import RewrapTable
 from vaultdb.engine.keyring import keyring_for
@@ -13,6 +15,8 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.vault.factory import new_provider
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from vaultdb.keys.keyring import Keyring
     from vaultdb.keys.provider import KeyProvider
     from vaultdb.settings import Settings
@@ -37,6 +41,23 @@ def open_provider(settings: Settings) -> Iterator[KeyProvider]:
         yield provider
     finally:
         provider.close()
+
+
+@contextmanager
+def open_connection(settings: Settings, doing: str) -> Iterator[Connection]:
+    """Give a connection by the settings' login; what Vault lent for it is given back.
+
+    Args:
+        settings: of the role that logs in.
+        doing: what a failure's text says could not be done, such as "read the value".
+
+    """
+    engine = new_engine(settings)
+    try:
+        with plain_failures(doing, unavailable=ConfigurationError), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from vaultdb.settings.model import Role
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", metavar="MODULE:NAME",
+        help="Declarative base or MetaData; repeatable; default: the setting models.",
+    ),
+]  # fmt: skip
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

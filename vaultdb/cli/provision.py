@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.cli.opening import open_connection
 from vaultdb.cli.options import Json, options_of
-from vaultdb.cli.report import FAILURE, plural, print_json
-from vaultdb.db.connect import new_engine
-from vaultdb.db.failures import plain_failures
+from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json
+from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
 from vaultdb.provision import from_settings as given
 from vaultdb.provision.passwords import read_or_generate, write_secret
@@ -35,9 +35,6 @@ app = typer.Typer(
     help="Set a Vault and a PostgreSQL up, as their administrators (role admin).",
     no_args_is_help=True,
 )
-
-DIFFERS = 2
-"""Exit code of a plan that would change something, as diff and terraform have it."""
 
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Show what would change; exit 2 then.")]
 _DONE = {
@@ -101,7 +98,7 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
     interruption.
     """
     settings = options_of(context).settings("admin")
-    database, names = settings.database, given.names_of(settings.database)
+    database, names = settings.database, RoleNames.of(settings.database)
     password = (
         given.read_file(engine_password_file, "--engine-password-file")
         if engine_password_file
@@ -187,7 +184,7 @@ def postgres_command(  # noqa: PLR0917  # typer passes them by name
             "this needs an administrator's login: set VAULTDB_ADMIN_URL, or url in"
             " [role.admin.database] of vaultdb.toml"
         )
-    names = given.names_of(settings.database)
+    names = RoleNames.of(settings.database)
     chosen = all_logins(names) if logins else ()
     everybody = (*chosen, *([engine_login(names)] if engine else []))
     found: dict[str, str] = {}
@@ -205,10 +202,7 @@ def postgres_command(  # noqa: PLR0917  # typer passes them by name
         reset_engine=reset_engine_password,
     )
     report = _Report(plan=plan, as_json=as_json)
-    with (
-        plain_failures("set the database up", unavailable=ConfigurationError),
-        new_engine(settings.database).connect() as connection,
-    ):
+    with open_connection(settings, "set the database up") as connection:
         steps = set_up_postgres(connection, spec, plan=plan, tell=report)
     report.end(steps)
 

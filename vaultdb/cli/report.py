@@ -13,6 +13,8 @@ from vaultdb.errors import VaultDBError
 
 FAILURE = 1
 """Exit code: the command did not do what was asked; the line on stderr says what to do."""
+DIFFERS = 2
+"""Exit code of a plan that shows a change, as `terraform plan -detailed-exitcode` has it."""
 INTERRUPTED = 130
 """Exit code: Ctrl-C (128 and the number of SIGINT), as a shell has it."""
 UNEXPECTED = 70

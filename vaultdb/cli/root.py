@@ -41,7 +41,7 @@ _ENTRIES = (
     _Entry("doctor", "Check settings, Vault, database and keys; say what to do."),
     _Entry("provision", "Set a Vault and a PostgreSQL up, as administrators.", is_group=True),
     _Entry("roles", "Plan, apply and verify roles and privileges.", is_group=True),
-    _Entry("migrate", "Create and change vaultdb's own schema.", is_group=True),
+    _Entry("migrate", "Create and change vaultdb's schema and yours.", is_group=True),
     _Entry("names", "Check and record the logical names of encrypted columns.", is_group=True),
     _Entry("keys", "List, create and verify data keys.", is_group=True),
     _Entry("rotate", "Rotate the key-encryption key and rewrap every data key."),

@@ -119,7 +119,7 @@ def refuse_excess_rights(engine: Engine, settings: Settings) -> None:
     seen: deque[str] = deque(maxlen=REMEMBERED)
     setattr(engine.dialect, _SEEN, seen)
     database = settings.database
-    names = RoleNames(database.role_prefix)
+    names = RoleNames.of(database)
 
     @event.listens_for(engine, "connect")
     def look(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

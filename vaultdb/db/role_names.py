@@ -7,8 +7,10 @@ from Vault, hold nothing of their own: they are members.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.settings import DatabaseSettings
 from vaultdb.settings.model import ROLE_PREFIX
 
 LONGEST_NAME = 63
@@ -35,6 +37,11 @@ class RoleNames:
                 "setting database.role_prefix: choose 1 to"
                 f" {LONGEST_NAME - _LONGEST_WORD} bytes that do not begin with pg_"
             )
+
+    @classmethod
+    def of(cls, settings: DatabaseSettings) -> Self:
+        """Return the names by the prefix of the settings."""
+        return cls(settings.role_prefix)
 
     @property
     def owner(self) -> str:

@@ -135,7 +135,7 @@ class Doctor:
 
     def _login(self) -> str:
         settings = self._settings
-        names = RoleNames(settings.database.role_prefix)
+        names = RoleNames.of(settings.database)
         with self._connection() as connection:
             login = connection.scalar(text("SELECT session_user"))
             driver: Any = connection.connection

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from vaultdb.db.role_names import RoleNames
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError
 from vaultdb.provision.vault_spec import DAY, HOUR, JwtSpec
@@ -16,11 +15,6 @@ from vaultdb.vault.policies import Role
 
 _UNITS = {"s": 1, "m": 60, "h": HOUR, "d": DAY}
 _DURATION = re.compile(r"(\d{1,9})([smhd])")
-
-
-def names_of(settings: DatabaseSettings) -> RoleNames:
-    """Return the names of the capability roles."""
-    return RoleNames(settings.role_prefix)
 
 
 def engine_url(settings: DatabaseSettings, *, given: str | None, authority: Path | None) -> str:

@@ -135,6 +135,15 @@ def test_names_are_checked_and_recorded(run: Run, models: str) -> None:
     assert run("names", "check", "--model", models).code == 1
 
 
+def test_names_are_those_of_the_models_in_the_settings(
+    run: Run, models: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("names", "check").failed_with("set models in vaultdb.toml")
+    monkeypatch.setenv("VAULTDB_MODELS", models)
+    assert "recorded 2 new" in run("names", "sync").out
+    assert run("names", "check").code == 0
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.leasing import Leasing
 from tests.fixtures.openbao import OpenBao
 from tests.fixtures.postgres import Database
 from tests.integration.cli.conftest import Run
@@ -60,6 +61,20 @@ def test_postgres_is_set_up_with_generated_passwords(
     planned = run(*command, "--passwords", str(folder), "--generate", "--plan")
     assert (planned.code, folder.exists()) == (2, False)
     assert "would change roles and their privileges\n    CREATE ROLE cli_test_" in planned.out
+
+
+def test_the_administrators_login_may_be_leased(
+    leasing: Leasing, settings_file: Path, run: Run
+) -> None:
+    lease = leasing.creds_role("app-ro")
+    with settings_file.open("a") as stream:
+        stream.write('[role.admin.vault]\nauth = "token"\n')
+        stream.write(f'token = "{leasing.openbao.admin_token}"\n')
+        stream.write(f'[role.admin.database]\nurl = "{leasing.url}"\nlease = "{lease}"\n')
+        stream.write(f'sslrootcert = "{leasing.database.postgres.sslrootcert}"\n')
+    planned = run("provision", "postgres", "--no-logins", "--no-engine", "--plan")
+    assert (planned.code, planned.err) == (0, "")
+    assert leasing.leased_users() == []
 
 
 def test_without_an_administrators_login_nothing_is_tried(settings_file: Path, run: Run) -> None:
