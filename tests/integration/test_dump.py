@@ -10,8 +10,10 @@ import pytest
 
 from vaultdb.demo.clients import Clients
 from vaultdb.demo.data import read_patients
-from vaultdb.demo.job import Demo
 from vaultdb.demo.plaintext import found_in, spellings
+from vaultdb.demo.privileges import Privileges
+from vaultdb.demo.stage import Stage
+from vaultdb.demo.values import Values
 from vaultdb.dev.stack import DevStack
 
 ENVELOPE = rb"\\\\xf601[0-9a-f]{116,}"
@@ -19,22 +21,22 @@ INDEX_VALUE = rb"\\\\xb101[0-9a-f]{48}"
 
 
 @pytest.fixture(scope="module")
-def demo(vaultdb_dev_stack: DevStack) -> Iterator[Demo]:
+def demo(vaultdb_dev_stack: DevStack) -> Iterator[Stage]:
     """The demo's database with a thousand patients in it."""
-    demo = Demo(vaultdb_dev_stack, read_patients())
-    demo.migrate()
-    demo.create_keys()
-    demo.load()
-    yield demo
-    demo.close()
+    stage = Stage(vaultdb_dev_stack, read_patients())
+    Privileges(stage).migrate()
+    Values(stage).create_keys()
+    Values(stage).load()
+    yield stage
+    stage.close()
 
 
 @pytest.fixture(scope="module")
-def dump(demo: Demo) -> bytes:
+def dump(demo: Stage) -> bytes:
     return Clients(demo.conninfo).dump()
 
 
-def test_no_value_that_was_loaded_is_in_the_dump(demo: Demo, dump: bytes) -> None:
+def test_no_value_that_was_loaded_is_in_the_dump(demo: Stage, dump: bytes) -> None:
     words_of_the_schema = found_in(Clients(demo.conninfo).schema(), spellings(demo.patients))
 
     assert found_in(dump, spellings(demo.patients)) <= words_of_the_schema
@@ -42,7 +44,7 @@ def test_no_value_that_was_loaded_is_in_the_dump(demo: Demo, dump: bytes) -> Non
 
 
 def test_every_field_of_every_patient_is_an_id_an_envelope_an_index_value_or_null(
-    demo: Demo, dump: bytes
+    demo: Stage, dump: bytes
 ) -> None:
     block = re.search(
         rb"COPY public\.patient \(([^)]*)\) FROM stdin;\n(.*?)\n\\\.\n", dump, re.DOTALL
@@ -62,7 +64,7 @@ def test_every_field_of_every_patient_is_an_id_an_envelope_an_index_value_or_nul
             ), column
 
 
-def test_the_search_would_have_found_them(demo: Demo) -> None:
+def test_the_search_would_have_found_them(demo: Stage) -> None:
     """The same search on a table that somebody forgot to encrypt."""
     values = spellings(demo.patients)
     with psycopg.connect(demo.conninfo, autocommit=True) as connection:
