@@ -25,6 +25,9 @@ _KEYWORDS = frozenset(
     """.split()  # noqa: SIM905  # a list would take ten pages
 )
 
+LONGEST_NAME = 63
+"""Bytes of a name (NAMEDATALEN - 1); PostgreSQL cuts longer ones off without an error."""
+
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _ELEMENT = re.compile(r'"(?:[^"]|"")*"|[^,\s]+')
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from vaultdb.db.quoting import LONGEST_NAME
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 from vaultdb.settings.model import ROLE_PREFIX
-
-LONGEST_NAME = 63
-"""Bytes of a name in PostgreSQL; longer ones are cut off without an error."""
 
 _LONGEST_WORD = len("backup_reader")
 

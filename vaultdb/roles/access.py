@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, inspect
 
-from vaultdb.db.role_names import LONGEST_NAME
+from vaultdb.db.quoting import LONGEST_NAME
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm import claims
 from vaultdb.orm.attachment import encrypted_columns

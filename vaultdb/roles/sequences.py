@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Sequence
 from sqlalchemy.sql.functions import next_value
 
-from vaultdb.db.role_names import LONGEST_NAME
+from vaultdb.db.quoting import LONGEST_NAME
 from vaultdb.orm.attachment import encrypted_columns
 
 if TYPE_CHECKING:

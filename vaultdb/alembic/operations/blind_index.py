@@ -52,14 +52,6 @@ class BlindIndexOperation(VaultOperation):
         name = None if self.name == f"ix_{self.table}_{self.companion}" else self.name
         return given(companion=companion, name=name, unique=self.unique or None, schema=self.schema)
 
-    def _keywords(self) -> dict[str, Any]:
-        return {
-            "companion": self.companion,
-            "name": self.name,
-            "unique": self.unique,
-            "schema": self.schema,
-        }
-
 
 @Operations.register_operation("create_blind_index")
 class CreateBlindIndexOp(BlindIndexOperation):
@@ -90,7 +82,7 @@ class CreateBlindIndexOp(BlindIndexOperation):
 
     def reverse(self) -> DropBlindIndexOp:
         """Return the opposite."""
-        return DropBlindIndexOp(self.table, self.column, **self._keywords())
+        return DropBlindIndexOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("drop_blind_index")
@@ -118,7 +110,7 @@ class DropBlindIndexOp(BlindIndexOperation):
 
     def reverse(self) -> CreateBlindIndexOp:
         """Return the opposite."""
-        return CreateBlindIndexOp(self.table, self.column, **self._keywords())
+        return CreateBlindIndexOp(*self.arguments(), **self.options())
 
 
 @Operations.implementation_for(CreateBlindIndexOp)

@@ -64,13 +64,6 @@ class ExpansionOperation(VaultOperation):
             schema=self.schema,
         )
 
-    def _keywords(self) -> dict[str, Any]:
-        return {
-            "encrypted_column": self.encrypted_column,
-            "companion": self.companion,
-            "schema": self.schema,
-        }
-
     def _trigger_arguments(self) -> tuple[str, str, str]:
         return (self.table, self.column, self.encrypted_column)
 
@@ -110,7 +103,7 @@ class ExpandEncryptedColumnOp(ExpansionOperation):
 
     def reverse(self) -> AbandonExpansionOp:
         """Return the opposite."""
-        return AbandonExpansionOp(*self.arguments(), **self._keywords())
+        return AbandonExpansionOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("abandon_expansion")
@@ -145,7 +138,7 @@ class AbandonExpansionOp(ExpansionOperation):
 
     def reverse(self) -> ExpandEncryptedColumnOp:
         """Return the opposite."""
-        return ExpandEncryptedColumnOp(*self.arguments(), **self._keywords())
+        return ExpandEncryptedColumnOp(*self.arguments(), **self.options())
 
 
 @Operations.implementation_for(ExpandEncryptedColumnOp)

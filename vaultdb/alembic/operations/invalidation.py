@@ -14,18 +14,16 @@ from alembic.operations import Operations
 
 from vaultdb.alembic.operations.names import identifier, literal, qualified
 from vaultdb.alembic.operations.operation import VaultOperation, given
-
-MAX_NAME = 63
-"""Bytes in a name; PostgreSQL cuts off what is longer (NAMEDATALEN - 1)."""
+from vaultdb.db.quoting import LONGEST_NAME
 
 
 def trigger_name(table: str, column: str) -> str:
     """Return what the trigger and its function are called, for ever: a downgrade looks for it."""
     name = f"vaultdb_stale_{table}_{column}"
-    if len(name.encode()) <= MAX_NAME:
+    if len(name.encode()) <= LONGEST_NAME:
         return name
     digest = sha256(name.encode()).hexdigest()[:8]
-    start = name.encode()[: MAX_NAME - len(digest) - 1].decode(errors="ignore")
+    start = name.encode()[: LONGEST_NAME - len(digest) - 1].decode(errors="ignore")
     return f"{start}_{digest}"
 
 
@@ -131,9 +129,7 @@ class CreateInvalidationTriggerOp(InvalidationOperation):
 
     def reverse(self) -> DropInvalidationTriggerOp:
         """Return the opposite."""
-        return DropInvalidationTriggerOp(
-            *self.arguments(), companion=self.companion, schema=self.schema
-        )
+        return DropInvalidationTriggerOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("drop_invalidation_trigger")
@@ -162,6 +158,4 @@ class DropInvalidationTriggerOp(InvalidationOperation):
 
     def reverse(self) -> CreateInvalidationTriggerOp:
         """Return the opposite."""
-        return CreateInvalidationTriggerOp(
-            *self.arguments(), companion=self.companion, schema=self.schema
-        )
+        return CreateInvalidationTriggerOp(*self.arguments(), **self.options())

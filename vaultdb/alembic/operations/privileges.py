@@ -69,9 +69,6 @@ class PrivilegeOperation(VaultOperation):
         privileges = ", ".join(privilege + columns for privilege in self.privileges)
         return f"{privileges} ON {self.kind.upper()} {qualified(self.name, self.schema)}"
 
-    def _keywords(self) -> dict[str, Any]:
-        return {"columns": self.columns, "kind": self.kind, "schema": self.schema}
-
 
 @Operations.register_operation("grant")
 class GrantOp(PrivilegeOperation):
@@ -100,7 +97,7 @@ class GrantOp(PrivilegeOperation):
 
     def reverse(self) -> RevokeOp:
         """Return the opposite."""
-        return RevokeOp(self.privileges, self.name, self.role, **self._keywords())
+        return RevokeOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("revoke")
@@ -133,7 +130,7 @@ class RevokeOp(PrivilegeOperation):
 
     def reverse(self) -> GrantOp:
         """Return the opposite."""
-        return GrantOp(self.privileges, self.name, self.role, **self._keywords())
+        return GrantOp(*self.arguments(), **self.options())
 
 
 def _privileges(

@@ -10,16 +10,39 @@ from vaultdb.alembic.operations.names import identifier, qualified
 from vaultdb.alembic.operations.operation import VaultOperation, given
 
 
-@Operations.register_operation("rename_index")
-class RenameIndexOp(VaultOperation):
-    """An index under another name; it is not built again."""
+class RenameOperation(VaultOperation):
+    """Something under another name.
 
-    opname = "rename_index"
+    Args:
+        old: its name so far.
+        new: its name from now on.
+        schema: its schema, which it stays in.
+
+    """
 
     def __init__(self, old: str, new: str, *, schema: str | None = None) -> None:
         self.old = str(old)
         self.new = str(new)
         self.schema = schema
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return both names."""
+        return (self.old, self.new)
+
+    def options(self) -> dict[str, Any]:
+        """Return the schema."""
+        return given(schema=self.schema)
+
+    def _alter(self, kind: str) -> list[str]:
+        name = qualified(self.old, self.schema)
+        return [f"ALTER {kind} {name} RENAME TO {identifier(self.new)}"]
+
+
+@Operations.register_operation("rename_index")
+class RenameIndexOp(RenameOperation):
+    """An index under another name; it is not built again."""
+
+    opname = "rename_index"
 
     @classmethod
     def rename_index(
@@ -28,17 +51,9 @@ class RenameIndexOp(VaultOperation):
         """Rename an index."""
         operations.invoke(cls(old, new, schema=schema))
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Return both names."""
-        return (self.old, self.new)
-
-    def options(self) -> dict[str, Any]:
-        """Return the schema."""
-        return given(schema=self.schema)
-
     def statements(self) -> list[str]:
         """Return ALTER INDEX."""
-        return [f"ALTER INDEX {qualified(self.old, self.schema)} RENAME TO {identifier(self.new)}"]
+        return self._alter("INDEX")
 
     def reverse(self) -> RenameIndexOp:
         """Return the opposite."""
@@ -46,15 +61,10 @@ class RenameIndexOp(VaultOperation):
 
 
 @Operations.register_operation("rename_sequence")
-class RenameSequenceOp(VaultOperation):
+class RenameSequenceOp(RenameOperation):
     """A sequence under another name: SQLAlchemy derives a serial key's from its table's."""
 
     opname = "rename_sequence"
-
-    def __init__(self, old: str, new: str, *, schema: str | None = None) -> None:
-        self.old = str(old)
-        self.new = str(new)
-        self.schema = schema
 
     @classmethod
     def rename_sequence(
@@ -63,18 +73,9 @@ class RenameSequenceOp(VaultOperation):
         """Rename a sequence."""
         operations.invoke(cls(old, new, schema=schema))
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Return both names."""
-        return (self.old, self.new)
-
-    def options(self) -> dict[str, Any]:
-        """Return the schema."""
-        return given(schema=self.schema)
-
     def statements(self) -> list[str]:
         """Return ALTER SEQUENCE."""
-        name = qualified(self.old, self.schema)
-        return [f"ALTER SEQUENCE {name} RENAME TO {identifier(self.new)}"]
+        return self._alter("SEQUENCE")
 
     def reverse(self) -> RenameSequenceOp:
         """Return the opposite."""

@@ -56,7 +56,7 @@ class EnableRlsOp(RowSecurityOperation):
 
     def reverse(self) -> DisableRlsOp:
         """Return the opposite."""
-        return DisableRlsOp(self.table, schema=self.schema, force=self.force)
+        return DisableRlsOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("disable_rls")
@@ -78,7 +78,7 @@ class DisableRlsOp(RowSecurityOperation):
 
     def reverse(self) -> EnableRlsOp:
         """Return the opposite."""
-        return EnableRlsOp(self.table, schema=self.schema, force=self.force)
+        return EnableRlsOp(*self.arguments(), **self.options())
 
 
 @Operations.register_operation("force_rls")

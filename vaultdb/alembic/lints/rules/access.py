@@ -15,11 +15,11 @@ from vaultdb.db.role_names import RoleNames
 def problems_of_access(event: Event, schema: Schema, names: RoleNames) -> Iterator[Problem]:
     """Return what an event opens that must stay closed; `schema` is as it was before."""
     match event:
-        case events.Granted(True, what):
+        case events.Granted(to_public=True, what=what):
             yield Problem("grant-to-public", f"{what} is granted to everybody")
-        case events.RowSecuritySet(table, False, _):
+        case events.RowSecuritySet(table=table, enabled=False):
             yield Problem("rls-disabled", f"{shown(table)} shows every row to everybody")
-        case events.RowSecuritySet(table, _, False) if schema.table(table) is None:
+        case events.RowSecuritySet(table=table, forced=False) if schema.table(table) is None:
             yield Problem("rls-not-forced", f"{shown(table)} shows every row to its owner")
         case events.FunctionChanged():
             yield from _definer(event, schema)
@@ -27,11 +27,10 @@ def problems_of_access(event: Event, schema: Schema, names: RoleNames) -> Iterat
             yield from _view(event, schema)
         case events.Published():
             yield from _published(event, schema)
-        case events.PolicyCreated(table, name, roles, True, True):
-            for role in sorted({names.rw, names.ro, "public"}.intersection(roles)):
-                yield Problem(
-                    "policy-shows-all", f"policy {name} shows all of {shown(table)} to {role}"
-                )
+        case events.PolicyCreated(is_permissive=True, shows_all=True):
+            for role in sorted({names.rw, names.ro, "public"}.intersection(event.roles)):
+                message = f"policy {event.name} shows all of {shown(event.table)} to {role}"
+                yield Problem("policy-shows-all", message)
         case _:
             pass
 
