@@ -31,7 +31,7 @@ NAMES = RoleNames()
 WHO = text("SELECT session_user")
 DDL = text("ALTER TABLE patient ADD COLUMN note text")
 MISTAKES = (
-    text("GRANT SELECT ON patient TO PUBLIC"),
+    text("GRANT SELECT ON public.patient TO PUBLIC"),
     text("GRANT vaultdb_owner TO vaultdb_app"),
 )
 """Two things that somebody in a hurry does at night."""
