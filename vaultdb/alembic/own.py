@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +25,6 @@ from vaultdb.db.realm import check_realm, read_realm, record_realm
 from vaultdb.db.role_names import RoleNames
 from vaultdb.db.schema import SCHEMA, data_key_table, realm_table
 from vaultdb.errors import ConfigurationError, SchemaError
-
-NAMES = RoleNames()
-"""The capability roles unless a prefix is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +48,6 @@ class Status:
     head: str
     pending: tuple[str, ...]
     realm: UUID | None
-
-
-def script_directory() -> Path:
-    """Return the folder of the revisions, in an installed wheel or in a checkout."""
-    return own_tree().folder
 
 
 def check_revision(revision: str) -> None:

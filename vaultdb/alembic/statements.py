@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 from sqlalchemy import TextClause, text
+
+from vaultdb.db.shipped_sql import shipped_sql
 
 
 def shipped(name: str) -> TextClause:
     """Return the statement in `sql/NAME.sql`."""
-    file = resources.files("vaultdb.alembic").joinpath("sql", f"{name}.sql")
-    return text(file.read_text(encoding="utf-8"))
+    return text(shipped_sql("vaultdb.alembic", name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vaultdb.db.privileges import Privilege
-from vaultdb.db.quoting import quote_name
+from vaultdb.db.quoting import literal, quote_name
 from vaultdb.db.role_names import RoleNames
 
 _READ = (
@@ -56,9 +56,8 @@ def guarded_grants(names: RoleNames) -> str:
     lines = []
     for role in privileges(names):
         body = "\n".join(f"    {statement};" for statement in grants_for(role, names))
-        literal = "'" + role.replace("'", "''") + "'"
         lines.append(
-            f"  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN\n"
+            f"  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(role)}) THEN\n"
             f"{body}\n"
             "  END IF;"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from psycopg import sql
+
 # Of pg_get_keywords() in 15 and 17: every word that quote_ident() quotes.
 _KEYWORDS = frozenset(
     """
@@ -28,6 +30,9 @@ _KEYWORDS = frozenset(
 LONGEST_NAME = 63
 """Bytes of a name (NAMEDATALEN - 1); PostgreSQL cuts longer ones off without an error."""
 
+LIST_SETTINGS = frozenset({"search_path"})
+"""Settings whose value is a list of names, each quoted by itself."""
+
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _ELEMENT = re.compile(r'"(?:[^"]|"")*"|[^,\s]+')
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
@@ -41,6 +46,11 @@ def quote_name(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in _KEYWORDS:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as a constant in SQL."""
+    return sql.Literal(text).as_string(None)
 
 
 def qualified(*parts: str) -> str:

@@ -6,7 +6,6 @@ import warnings
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, event
@@ -15,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from vaultdb.db.quoting import quote_name
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings, Settings
 
@@ -39,7 +39,7 @@ REMEMBERED = 32
 LISTED = 10
 """Rights that a text lists; the rest is counted."""
 
-_QUERY = files("vaultdb.db").joinpath("sql/excess_rights.sql").read_text(encoding="utf-8")
+_QUERY = shipped_sql("vaultdb.db", "excess_rights")
 _SEEN = "_vaultdb_rights_of"
 
 

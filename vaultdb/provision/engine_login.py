@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from psycopg import sql
 from sqlalchemy import Connection, text
 
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.errors import ConfigurationError
-from vaultdb.provision.lease_roles import admin_schema, login_of
+from vaultdb.provision.lease_roles import login_of
 from vaultdb.provision.postgres_spec import PostgresSpec, all_logins
 from vaultdb.roles.snapshot import OPTIONS_PER_MEMBERSHIP
-from vaultdb.roles.static_logins import engine_login
-from vaultdb.vault.lease_names import LEASE_PREFIX, Lease
-
-USER_PREFIX = f"v_{LEASE_PREFIX.replace('-', '_')}"
-"""What the names of leased logins begin with."""
+from vaultdb.roles.static_logins import admin_schema, engine_login
+from vaultdb.vault.lease_names import USER_PREFIX, Lease
 
 ENGINE_CONNECTIONS = 10
 """Sessions of the engine's login at the same time; Vault is told to use fewer."""
 
+_ENGINE = text(shipped_sql("vaultdb.provision", "engine"))
 _HARMFUL = ("SUPERUSER", "BYPASSRLS", "REPLICATION", "CREATEDB")
 _NO_MORE = [True, False, False]
 """ADMIN, INHERIT, SET: it may give the role away, and neither have nor take it."""
@@ -54,9 +52,7 @@ def look(connection: Connection, names: RoleNames) -> Found:
     values = {
         "login": engine_login(names), "schema": admin_schema(names), "leased": USER_PREFIX,
     }  # fmt: skip
-    return Found(
-        **connection.execute(text(_shipped("engine.sql").as_string(None)), values).mappings().one()
-    )
+    return Found(**connection.execute(_ENGINE, values).mappings().one())
 
 
 def refuse_danger(found: Found, spec: PostgresSpec) -> None:
@@ -170,9 +166,9 @@ def _function(
 def _script(spec: PostgresSpec, schema: sql.Identifier) -> tuple[str, sql.Composed]:
     if spec.static:
         logins = sql.SQL(", ").join(map(sql.Literal, all_logins(spec.names)))
-        password = _shipped("set_password.sql")
+        password = _shipped("set_password")
         return "set_password", password.format(schema=schema, logins=logins)
-    kill = _shipped("kill_sessions.sql")
+    kill = _shipped("kill_sessions")
     return "kill_sessions", kill.format(schema=schema, leased=sql.Literal(USER_PREFIX))
 
 
@@ -195,5 +191,5 @@ def _grantee(who: str) -> sql.Composable:
 
 
 def _shipped(name: str) -> sql.SQL:
-    found: Any = resources.files("vaultdb.provision").joinpath("sql", name).read_text("utf-8")
+    found: Any = shipped_sql("vaultdb.provision", name)
     return sql.SQL(found)  # our own file, not a user's

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from vaultdb.db.quoting import parts_of, split_list
+from vaultdb.db.quoting import LIST_SETTINGS, parts_of, split_list
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
-from vaultdb.roles.static_logins import StaticLogin, static_logins
+from vaultdb.roles.static_logins import StaticLogin, admin_schema, static_logins
 from vaultdb.vault.lease_names import Lease
 
 USERNAME_TEMPLATE = (
@@ -15,9 +15,6 @@ USERNAME_TEMPLATE = (
     " (random 10 | lowercase) (unix_time) }}"
 )
 """At most 2 + 36 + 1 + 10 + 1 + 10 bytes: PostgreSQL would cut a name after 63."""
-
-
-_LISTS = frozenset({"search_path"})
 
 
 def login_of(lease: Lease, names: RoleNames) -> StaticLogin:
@@ -77,11 +74,6 @@ def revocation_statements(names: RoleNames) -> list[str]:
     return [kill.as_string(None), 'DROP ROLE IF EXISTS "{{name}}"']
 
 
-def admin_schema(names: RoleNames) -> str:
-    """Return the name of the schema that holds `kill_sessions`."""
-    return f"{names.prefix}admin"
-
-
 def rotation_statements(names: RoleNames) -> list[str]:
     """Return what the engine runs to change a static login's password."""
     _refuse_torn(names.prefix)
@@ -93,7 +85,9 @@ def rotation_statements(names: RoleNames) -> list[str]:
 
 def _elements(setting: str, value: str) -> list[str]:
     """Return the elements of a list, which would be one name in one pair of quotes."""
-    return [parts_of(each)[0] for each in split_list(value)] if setting in _LISTS else [value]
+    if setting not in LIST_SETTINGS:
+        return [value]
+    return [parts_of(each)[0] for each in split_list(value)]
 
 
 def _refuse_torn(name: str) -> None:

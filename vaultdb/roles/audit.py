@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
 
 from vaultdb.db.quoting import quote_name
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.functions import source_fact
 from vaultdb.roles.operations import AUDIT_SCHEMA, COLUMNS
@@ -14,7 +14,7 @@ from vaultdb.roles.operations import AUDIT_SCHEMA, COLUMNS
 TABLE = f"{AUDIT_SCHEMA}.operation"
 REFUSE = f"{AUDIT_SCHEMA}.refuse_change()"
 
-AUDIT_SQL = resources.files("vaultdb.roles").joinpath("sql", "audit.sql").read_text("utf-8")
+AUDIT_SQL = shipped_sql("vaultdb.roles", "audit")
 
 
 def making(owner: str) -> list[str]:

@@ -34,6 +34,9 @@ TIMEOUTS = {
 }
 """For every session of the database, also of leased logins; one that is there and not 0 stays."""
 
+POWERS = ("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS")
+"""Attributes of a role that no login of vaultdb needs, but the engine's CREATEROLE."""
+
 TEMPORARY = "pg_temp"
 """Searched first unless it is named: last in the path, nobody can put a table before another."""
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from vaultdb.db.privileges import Privilege
-from vaultdb.db.quoting import parts_of, qualified
+from vaultdb.db.quoting import LIST_SETTINGS, literal, parts_of, qualified
 from vaultdb.db.role_names import RoleNames
 from vaultdb.roles import audit
+from vaultdb.roles.base import POWERS
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.functions import BIND_ROW, BIND_ROW_SQL
 from vaultdb.roles.snapshot import Snapshot
@@ -23,8 +22,6 @@ from vaultdb.roles.statements import BY, GRANT_OPTION, GRANTED_ON, statements
 ROLES, LEAVE, JOIN, DEFAULTS, SCHEMAS, OBJECTS, REVOKES, GRANTS, TABLES, SETTINGS = range(10)
 """The order of things: roles first, and nothing is granted before what was open is closed."""
 
-_ATTRIBUTES = ("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS")
-_LISTS = frozenset({"search_path"})
 
 Step = tuple[int, str]
 
@@ -99,14 +96,14 @@ class Writer:
         there = self.snapshot.attributes(fact.object)
         have = there.value.split() if there else []
         wanted = fact.value.split()
-        words = [word for word in wanted if word not in have and word not in _ATTRIBUTES]
+        words = [word for word in wanted if word not in have and word not in POWERS]
         if there is None or there.extra != fact.extra:
             words.append(f"CONNECTION LIMIT {int(fact.extra)}")
         if words:
             verb = "ALTER" if there else "CREATE"
             yield ROLES, f"{verb} ROLE {fact.object} {' '.join(words)}"
         # One by one: a login that is no superuser may change some and not others.
-        for word in _ATTRIBUTES:
+        for word in POWERS:
             if (word in wanted) is not (word in have):
                 sign = "" if word in wanted else "NO"
                 yield ROLES, f"ALTER ROLE {fact.object} {sign}{word}"
@@ -149,8 +146,7 @@ class Writer:
             yield OBJECTS, BIND_ROW_SQL
 
     def _make_setting(self, fact: Fact) -> Iterator[Step]:
-        is_list = fact.object in _LISTS
-        value = fact.value if is_list else sql.Literal(fact.value).as_string(None)
+        value = fact.value if fact.object in LIST_SETTINGS else literal(fact.value)
         yield SETTINGS, f"{self._whose(fact)} SET {fact.object} = {value}"
 
     def _whose(self, fact: Fact) -> str:

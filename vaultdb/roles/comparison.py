@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vaultdb.db.quoting import parts_of, qualified, split_list
 from vaultdb.roles.fact import PUBLIC, Fact
+from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.scope import Scope
 from vaultdb.roles.snapshot import Snapshot
 from vaultdb.roles.verdict import Judge, Verdict
@@ -82,7 +83,7 @@ def _absent(fact: Fact, snapshot: Snapshot) -> str | None:
     if fact.kind not in {"table", "column", "sequence"} and fact.fact == "grant":
         return None
     parts = parts_of(fact.object)
-    if parts[0] == "vaultdb_audit":
+    if parts[0] == AUDIT_SCHEMA:
         return None  # made by apply
     kind = "sequence" if fact.kind == "sequence" else "table"
     table = qualified(*parts[:2])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from importlib import resources
 
 from vaultdb.db.schema import SCHEMA
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.snapshot import Snapshot
 
 BIND_ROW = f"{SCHEMA}.bind_row(bytea,bytea)"
 
-_FILE = resources.files("vaultdb.roles").joinpath("sql", "bind_row.sql").read_text("utf-8")
+_FILE = shipped_sql("vaultdb.roles", "bind_row")
 
 BIND_ROW_SQL = _FILE[_FILE.index("CREATE") :].strip()
 """Makes `bind_row` what the migration made; a test compares the two."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from vaultdb.db.quoting import parts_of, qualified
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.fact import Fact
 
 if TYPE_CHECKING:
     from vaultdb.db.role_names import RoleNames
 
-_FACTS = text(resources.files("vaultdb.roles").joinpath("sql", "facts.sql").read_text("utf-8"))
+_FACTS = text(shipped_sql("vaultdb.roles", "facts"))
 _SET = text("""
     SELECT pg_catalog.set_config('search_path', :path, true),
       pg_catalog.set_config('jit', :jit, true)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from vaultdb.db.privileges import Privilege
 from vaultdb.db.quoting import parts_of, qualified, split_list
 from vaultdb.roles import audit
-from vaultdb.roles.base import TEMPORARY
+from vaultdb.roles.base import POWERS, TEMPORARY
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.scope import Scope
-from vaultdb.roles.verdict import POWERS
 
 APPLY = "vaultdb roles apply"
 """The remedy where more than one statement is needed."""
@@ -60,7 +59,7 @@ class Remedies:
 
 
 def _role(fact: Fact) -> str:
-    powers = sorted(POWERS.intersection(fact.value.split()))
+    powers = sorted(set(POWERS).intersection(fact.value.split()))
     return f"ALTER ROLE {fact.object} {' '.join('NO' + power for power in powers)}"
 
 

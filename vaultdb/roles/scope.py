@@ -14,11 +14,12 @@ from vaultdb.roles.base import OWN_SCHEMAS, Base
 from vaultdb.roles.declared import declared, undeclared
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.snapshot import Snapshot
-from vaultdb.roles.static_logins import engine_login, static_logins
+from vaultdb.roles.static_logins import admin_schema, engine_login, static_logins
 from vaultdb.roles.wanted import about_declared, wanted_facts
+from vaultdb.vault.lease_names import USER_PREFIX
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Table
 
 DEFAULT_SCHEMA = "public"
 
@@ -61,13 +62,8 @@ class Scope:
     @property
     def schemas(self) -> tuple[str, ...]:
         """The schemas to look into, unquoted."""
-        others = {DEFAULT_SCHEMA, self.admin_schema, *self.model_schemas} - set(OWN_SCHEMAS)
+        others = {DEFAULT_SCHEMA, admin_schema(self.names), *self.model_schemas} - set(OWN_SCHEMAS)
         return (*OWN_SCHEMAS, *sorted(others))
-
-    @property
-    def admin_schema(self) -> str:
-        """The schema, unquoted, of what the engine's login may call."""
-        return f"{self.names.prefix}admin"
 
     @cached_property
     def tables(self) -> frozenset[str]:
@@ -109,7 +105,7 @@ class Scope:
     def is_leased(self, role: str) -> bool:
         """Whether a role looks like a login that Vault leased."""
         name = parts_of(role)[0] if role else ""
-        return name.startswith(("v_vaultdb_", f"v_{self.names.prefix}"))
+        return name.startswith((USER_PREFIX, f"v_{self.names.prefix}"))
 
     def is_ours(self, role: str) -> bool:
         """Whether a role is one of vaultdb's, by its name."""
@@ -172,14 +168,14 @@ class Scope:
     @cached_property
     def _encrypted(self) -> frozenset[str]:
         return frozenset(
-            qualified(*parts_of(self._name(table)), column.name)
+            qualified(table.schema or self.default_schema, table.name, column.name)
             for table in self._tables
             for column in encrypted_columns(table)
         )
 
     @cached_property
-    def _tables(self) -> list:  # type: ignore[type-arg]
+    def _tables(self) -> list[Table]:
         return [table for each in self.metadata for table in each.tables.values()]
 
-    def _name(self, table: object) -> str:
-        return qualified(table.schema or self.default_schema, table.name)  # type: ignore[attr-defined]
+    def _name(self, table: Table) -> str:
+        return qualified(table.schema or self.default_schema, table.name)

@@ -66,3 +66,8 @@ def static_logins(names: RoleNames) -> tuple[StaticLogin, ...]:
 def engine_login(names: RoleNames) -> str:
     """Return the name, unquoted, of the login with which Vault makes and drops leased logins."""
     return f"{names.prefix}vault"
+
+
+def admin_schema(names: RoleNames) -> str:
+    """Return the name, unquoted, of the schema with what the engine's login may call."""
+    return f"{names.prefix}admin"

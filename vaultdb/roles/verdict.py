@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from vaultdb.db.quoting import parts_of, qualified
-from vaultdb.roles.base import OWN_SCHEMAS, TEMPORARY, TIMEOUTS, is_zero, schema_of
+from vaultdb.db.quoting import parts_of, qualified, quote_name
+from vaultdb.roles.base import OWN_SCHEMAS, POWERS, TEMPORARY, TIMEOUTS, is_zero, schema_of
 from vaultdb.roles.fact import PUBLIC, Fact
 from vaultdb.roles.scope import Scope
 from vaultdb.roles.snapshot import Snapshot
+from vaultdb.roles.static_logins import admin_schema
 
 SAFE_LOGGING = frozenset({"none", "ddl"})
 """Values of log_statement that put no statement with values into the server's log."""
-
-POWERS = frozenset({"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"})
-"""Attributes of a role that no login of vaultdb needs, but the engine's CREATEROLE."""
 
 _RISKY = frozenset(
     {"role", "session_authorization", "session_replication_role", "row_security"}
@@ -88,7 +86,7 @@ class Judge:
         return schema_of(fact) in OWN_SCHEMAS
 
     def _is_admin(self, fact: Fact) -> bool:
-        return schema_of(fact) == self.scope.admin_schema
+        return schema_of(fact) == admin_schema(self.scope.names)
 
     def _grant(self, fact: Fact) -> Verdict:
         if fact.kind == "parameter":
@@ -154,13 +152,15 @@ class Judge:
         return REPORT if self.scope.is_ours(fact.who) or born_closed else LEAVE
 
     def _role(self, fact: Fact) -> Verdict:
-        powers = POWERS.intersection(fact.value.split())
+        powers = set(POWERS).intersection(fact.value.split())
         if fact.object == self.scope.engine:
             powers -= {"CREATEROLE"}
-        of_the_users = fact.object in map(qualified, self.scope.members)
-        is_ours = self.scope.is_leased(fact.object) or fact.object == self.scope.engine
-        is_ours = is_ours or of_the_users
-        return REPORT if is_ours and powers else LEAVE
+        logs_in = (
+            fact.object == self.scope.engine
+            or self.scope.is_leased(fact.object)
+            or fact.object in map(quote_name, self.scope.members)
+        )
+        return REPORT if logs_in and powers else LEAVE
 
     def _member(self, fact: Fact) -> Verdict:
         role, member = fact.object, fact.who
@@ -177,22 +177,15 @@ class Judge:
             return LEAVE
         if not is_capability:
             return LEAVE
-        owners = {self.scope.owner, *map(self._quoted, self._never_shared)}
-        return REPAIR if role in owners else REPORT
-
-    @property
-    def _never_shared(self) -> tuple[str, str]:
-        return self.scope.names.audit_owner, self.scope.names.backup
-
-    @staticmethod
-    def _quoted(name: str) -> str:
-        return qualified(name)
+        names = self.scope.names
+        never_shared = map(quote_name, (names.owner, names.audit_owner, names.backup))
+        return REPAIR if role in never_shared else REPORT
 
     def _setting(self, fact: Fact) -> Verdict:
         if not self._is_risky(fact):
             return LEAVE
         if self.scope.is_leased(fact.who):
-            takes_role = fact.object == "role" and qualified(fact.value) in self.scope.capabilities
+            takes_role = fact.object == "role" and quote_name(fact.value) in self.scope.capabilities
             return LEAVE if takes_role or fact.object in TIMEOUTS else REPORT
         if fact.kind == "cluster" and not fact.who:
             return REPORT

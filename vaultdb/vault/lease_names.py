@@ -7,6 +7,9 @@ from enum import StrEnum
 LEASE_PREFIX = "vaultdb-"
 """What the names of the engine's roles begin with; a leased user is `v_vaultdb_app_rw_…`."""
 
+USER_PREFIX = f"v_{LEASE_PREFIX.replace('-', '_')}"
+"""What the names of leased logins begin with."""
+
 
 class Lease(StrEnum):
     """The leased logins; the database engine's role is `vaultdb-` and this."""

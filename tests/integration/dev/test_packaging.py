@@ -71,7 +71,7 @@ def test_a_wheel_built_from_the_sdist_is_the_same(sdist: Path, wheel: Path, tmp_
 def test_an_installed_wheel_finds_its_own_migrations(wheel: Path, tmp_path: Path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    script = "from vaultdb.alembic.own import script_directory; print(script_directory())"
+    script = "from vaultdb.alembic.trees import own_tree; print(own_tree().folder)"
     shown = subprocess.run(
         [sys.executable, "-c", script],
         cwd="/",
@@ -84,9 +84,9 @@ def test_an_installed_wheel_finds_its_own_migrations(wheel: Path, tmp_path: Path
 
 
 def test_a_checkout_finds_its_migrations():
-    from vaultdb.alembic.own import script_directory
+    from vaultdb.alembic.trees import own_tree
 
-    assert script_directory() == CHECKOUT / "migrations"
+    assert own_tree().folder == CHECKOUT / "migrations"
 
 
 def test_every_pinned_package_has_hashes_and_no_address():

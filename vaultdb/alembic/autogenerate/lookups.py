@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from importlib import resources
 
-from sqlalchemy import Column, Connection, MetaData, Table, text
+from sqlalchemy import Column, Connection, MetaData, Table, TextClause, text
 
 from vaultdb.alembic.covering import covers
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.orm.naming import default_logical_name
 
 
-def _sql(name: str) -> str:
-    path = resources.files("vaultdb.alembic.autogenerate").joinpath("sql", f"{name}.sql")
-    return path.read_text("utf-8")
+def _sql(name: str) -> TextClause:
+    return text(shipped_sql("vaultdb.alembic.autogenerate", name))
 
 
 class Lookups:
@@ -50,22 +49,22 @@ class Lookups:
     def _recorded(self) -> dict[str, tuple[str, str, str]]:
         if self._connection.scalar(text("SELECT to_regclass('vaultdb.logical_name')")) is None:
             return {}
-        rows = self._connection.execute(text(_sql("logical_names")))
+        rows = self._connection.execute(_sql("logical_names"))
         return {name: (schema, table, column) for name, schema, table, column in rows}
 
     def is_covered(self, table: Table, plain: str, encrypted: str) -> bool:
         """Tell whether a validated CHECK says that no plaintext is without its ciphertext."""
-        rows = self._connection.scalars(text(_sql("validated_checks")), self._place(table))
+        rows = self._connection.scalars(_sql("validated_checks"), self._place(table))
         return any(covers(definition, plain, encrypted) for definition in rows)
 
     def has_trigger(self, table: Table, name: str) -> bool:
         """Tell whether a table has a trigger of this name."""
-        rows = self._connection.scalars(text(_sql("triggers")), self._place(table))
+        rows = self._connection.scalars(_sql("triggers"), self._place(table))
         return name in set(rows)
 
     def sequences(self, table: Table) -> list[tuple[str, str]]:
         """Return schema and name of the sequences that belong to a table's columns."""
-        rows = self._connection.execute(text(_sql("sequences")), self._place(table))
+        rows = self._connection.execute(_sql("sequences"), self._place(table))
         return [(schema, name) for schema, name in rows]
 
     def _place(self, table: Table) -> dict[str, str]:
