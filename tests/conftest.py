@@ -12,6 +12,7 @@
 ``own_postgres``    function  a PostgreSQL to maltreat, likewise
 ``leasing``         function  OpenBao leases logins of ``database``: ``.settings(role)
                               .creds_role(lease, ttl=, max_ttl=) .credentials(lease)``
+``shared_leasing``  module    the same with one database, to which nothing is written
 ``own_leasing``     function  the same with ``own_openbao``
 ``realm``           session   the realm of every test database
 ==================  ========  ================================================================

@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import vaultdb
 from tests.fixtures.leasing import Leasing
+from tests.fixtures.openbao import OpenBao
 from tests.integration.alembic.tree import Project
 from tests.integration.cli.conftest import Run
 from vaultdb import encrypted
@@ -101,9 +102,9 @@ def test_the_migrator_reads_rows_and_keys_and_decrypts_neither(stored: Leasing) 
     ],
 )
 def test_vault_denies_the_migrator_every_use_of_the_key(
-    leasing: Leasing, operation: str, body: dict[str, str]
+    openbao: OpenBao, operation: str, body: dict[str, str]
 ) -> None:
-    vault = leasing.settings("migrator").vault
+    vault = openbao.settings("migrator")
     url = f"/v1/{vault.transit_mount}/{operation}/{vault.kek}"
     with closing(new_client(vault)) as client, pytest.raises(VaultDenied):
         client.call(lambda hvac: hvac.adapter.post(url, json=body))

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.fixtures.leasing import Leasing, lease_logins
-from tests.fixtures.openbao import OpenBao
-from tests.fixtures.postgres import Postgres
+from tests.fixtures.leasing import Leasing
 from vaultdb.db.connect import new_engine
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.login.leased import LeaseCounters
@@ -47,18 +45,9 @@ def user_of(engine: Engine) -> str:
         return str(connection.scalar(text("SELECT session_user::text")))
 
 
-@pytest.fixture(scope="module")
-def shared_leasing(openbao: OpenBao, postgres: Postgres) -> Iterator[Leasing]:
-    """One database for a module: none of these tests writes to it."""
-    database = postgres.create_database()
-    with lease_logins(openbao, database) as ready:
-        yield ready
-    postgres.drop_database(database.name)
-
-
 @pytest.fixture
 def leasing(shared_leasing: Leasing) -> Iterator[Leasing]:
-    """The same, without a lease and with the role as it was."""
+    """The module's, without a lease and with the role as it was."""
     yield shared_leasing
     shared_leasing.creds_role("app-rw")
     shared_leasing.revoke_all()

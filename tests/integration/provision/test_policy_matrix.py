@@ -54,7 +54,8 @@ class Place:
 
 
 @pytest.fixture
-def place(leasing: Leasing) -> Iterator[Place]:
+def place(shared_leasing: Leasing) -> Iterator[Place]:
+    leasing = shared_leasing
     mount, admin = f"keys-{secrets.token_hex(4)}", leasing.admin
     admin.write(f"sys/mounts/{mount}", type="transit")
     for name in (KEK, "other"):
