@@ -119,44 +119,23 @@ def upgrade_in(session: Session, *, realm: UUID, revision: str = "head") -> Migr
     return session.retrying(work)
 
 
-def downgrade(
-    bind: Engine | str,
-    *,
-    realm: UUID,
-    revision: str,
-    destroy_keys: bool = False,
-    names: RoleNames | None = None,
-    patience: Patience | None = None,
-    allow_superuser: bool = False,
+def downgrade_in(
+    session: Session, *, realm: UUID, revision: str, destroy_keys: bool = False
 ) -> Migrated:
     """Take the database back to `revision` (`base` removes everything).
 
     Args:
-        bind: as for `upgrade`.
+        session: made by `vaultdb.alembic.session.migrating`.
         realm: the realm of the settings, compared first.
         revision: where to stop.
         destroy_keys: go on although data keys are stored; without them no ciphertext can ever be
             read again.
-        names: the capability roles.
-        patience: how long to wait for locks.
-        allow_superuser: let a superuser migrate.
 
     Raises:
         SchemaError: data keys are stored and `destroy_keys` is false, another realm, or a lock.
-        ConfigurationError: there is no such revision, or the login is the wrong one.
+        ConfigurationError: there is no such revision.
 
     """
-    check_revision(revision)
-    with migrating(
-        bind, names=names, patience=patience, allow_superuser=allow_superuser
-    ) as session:
-        return downgrade_in(session, realm=realm, revision=revision, destroy_keys=destroy_keys)
-
-
-def downgrade_in(
-    session: Session, *, realm: UUID, revision: str, destroy_keys: bool = False
-) -> Migrated:
-    """Do what `downgrade` does in a session that is ready."""
     check_revision(revision)
     connection = session.connection
     first = len(session.steps)

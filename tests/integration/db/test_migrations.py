@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,6 +16,7 @@ from alembic.migration import MigrationContext
 from tests.fixtures.postgres import REALM, Database, Postgres
 from vaultdb.alembic import Patience
 from vaultdb.alembic import own as migrations
+from vaultdb.alembic.session import migrating
 from vaultdb.db import schema
 from vaultdb.errors import ConfigurationError, SchemaError
 
@@ -56,10 +58,15 @@ def engine(database: Database) -> sa.Engine:
     return sa.create_engine(url, poolclass=sa.NullPool)
 
 
+def downgrade(url: str, *, patience: Patience | None = None, **options: Any) -> migrations.Migrated:
+    with migrating(url, patience=patience) as session:
+        return migrations.downgrade_in(session, **options)
+
+
 def test_up_down_up_ends_where_up_ended(empty: Database) -> None:
     migrations.upgrade(empty.migrate_url, realm=REALM)
     first = facts(empty)
-    done = migrations.downgrade(empty.migrate_url, realm=REALM, revision="base")
+    done = downgrade(empty.migrate_url, realm=REALM, revision="base")
     assert [step.split()[0] for step in done.revisions] == ["0001"]
     assert {fact[1] for fact in facts(empty) if fact[0] == "column"} == {"alembic_version"}
     migrations.upgrade(empty.migrate_url, realm=REALM)
@@ -124,15 +131,15 @@ def test_another_realm_is_refused_and_nothing_changes(database: Database) -> Non
     with pytest.raises(SchemaError, match=f"belongs to realm {REALM}"):
         migrations.upgrade(database.migrate_url, realm=uuid4())
     with pytest.raises(SchemaError, match=f"belongs to realm {REALM}"):
-        migrations.downgrade(database.migrate_url, realm=uuid4(), revision="base")
+        downgrade(database.migrate_url, realm=uuid4(), revision="base")
     assert facts(database) == before
 
 
 def test_keys_are_not_destroyed_by_a_slip(database: Database) -> None:
     insert_key(database)
     with pytest.raises(SchemaError, match=r"1 data keys .* --destroy-keys"):
-        migrations.downgrade(database.migrate_url, realm=REALM, revision="base")
-    migrations.downgrade(database.migrate_url, realm=REALM, revision="base", destroy_keys=True)
+        downgrade(database.migrate_url, realm=REALM, revision="base")
+    downgrade(database.migrate_url, realm=REALM, revision="base", destroy_keys=True)
 
 
 def test_a_failure_in_the_middle_leaves_nothing(empty: Database) -> None:
@@ -263,9 +270,7 @@ def test_waiting_for_a_lock_ends(database: Database) -> None:
     try:
         assert held.wait(10)
         with pytest.raises(SchemaError, match=r"a lock was in the way, 1 times for 0\.1 s"):
-            migrations.downgrade(
-                database.migrate_url, realm=REALM, revision="base", patience=patience
-            )
+            downgrade(database.migrate_url, realm=REALM, revision="base", patience=patience)
     finally:
         release.set()
         thread.join()
