@@ -79,7 +79,7 @@ def test_the_migrator_reads_rows_and_keys_and_decrypts_neither(stored: Leasing) 
         engine.connect().close()
     with engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT wrapped FROM vaultdb.data_key")).all()
-        assert rows[0].wrapped.startswith("vault:v1:")
+        assert rows[0].wrapped.startswith("vault:v")
         raw = connection.execute(sa.text("SELECT value FROM secret")).scalar_one()
     assert raw[:1] == b"\xf6"
     assert b"999" not in raw
