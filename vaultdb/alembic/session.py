@@ -13,6 +13,7 @@ from vaultdb.alembic import lock
 from vaultdb.alembic.patience import Patience
 from vaultdb.alembic.statements import shipped
 from vaultdb.db.grants import app_roles
+from vaultdb.db.own_path import own_path
 from vaultdb.db.role_names import RoleNames
 from vaultdb.db.schema import SCHEMA
 from vaultdb.db.url import normalise_url
@@ -172,9 +173,9 @@ def connected(
 
 
 def _become_owner(connection: Connection, names: RoleNames, *, allow_superuser: bool) -> Session:
-    found = connection.execute(
-        _LOGIN, {"app_roles": list(app_roles(names)), "schema": SCHEMA, "owner": names.owner}
-    ).one()
+    asked = {"app_roles": list(app_roles(names)), "schema": SCHEMA, "owner": names.owner}
+    with own_path(connection):
+        found = connection.execute(_LOGIN, asked).one()
     notices = _refused(found, names, allow_superuser=allow_superuser)
     if found.owner is not None:
         connection.exec_driver_sql(f"SET ROLE {found.quoted_owner}")

@@ -44,15 +44,19 @@ def open_provider(settings: Settings) -> Iterator[KeyProvider]:
 
 
 @contextmanager
-def open_connection(settings: Settings, doing: str) -> Iterator[Connection]:
+def open_connection(
+    settings: Settings, doing: str, *, searches_models: bool = True
+) -> Iterator[Connection]:
     """Give a connection by the settings' login; what Vault lent for it is given back.
 
     Args:
         settings: of the role that logs in.
         doing: what a failure's text says could not be done, such as "read the value".
+        searches_models: whether statements name tables without their schema; an administrator's
+            must not: the session searches PostgreSQL's own catalogue only, from its beginning.
 
     """
-    engine = new_engine(settings)
+    engine = new_engine(settings, searches_models=searches_models)
     try:
         with plain_failures(doing, unavailable=ConfigurationError), engine.connect() as connection:
             yield connection

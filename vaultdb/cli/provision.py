@@ -202,7 +202,7 @@ def postgres_command(  # noqa: PLR0917  # typer passes them by name
         reset_engine=reset_engine_password,
     )
     report = _Report(plan=plan, as_json=as_json)
-    with open_connection(settings, "set the database up") as connection:
+    with open_connection(settings, "set the database up", searches_models=False) as connection:
         steps = set_up_postgres(connection, spec, plan=plan, tell=report)
     report.end(steps)
 

@@ -94,7 +94,9 @@ def apply(
     names = RoleNames.of(settings.database)
     wanted = _logins(names, wanted=logins)
     members = _members(context, names)
-    with open_connection(settings, "change roles and privileges") as connection:
+    with open_connection(
+        settings, "change roles and privileges", searches_models=False
+    ) as connection:
         found = plan_roles(connection, metadata, names, logins=wanted, members=members)
         connection.rollback()
         if not as_json:
@@ -199,6 +201,8 @@ def _reading(context: typer.Context) -> Iterator[tuple[Connection, Settings, str
     for role in _READERS:
         settings = options_of(context).settings(role)
         if settings.database.url is not None or role is None:
-            with open_connection(settings, "look at roles and privileges") as connection:
+            with open_connection(
+                settings, "look at roles and privileges", searches_models=False
+            ) as connection:
                 yield connection, settings, role or "app"
             return

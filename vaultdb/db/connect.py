@@ -13,6 +13,7 @@ from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.db.login.attach import attach_login
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.login.fixed import FixedLogin
+from vaultdb.db.own_path import own_path_options
 from vaultdb.db.tls import Transport, TransportWarning, transport_for
 from vaultdb.db.tls_check import check_transport
 from vaultdb.db.url import normalise_url
@@ -87,6 +88,7 @@ def new_engine(
     settings: Settings | DatabaseSettings,
     *,
     credentials: Credentials | None = None,
+    searches_models: bool = True,
     **options: Any,
 ) -> Engine:
     """Return an engine for vaultdb's own statements; without a pool unless `options` say so.
@@ -95,12 +97,16 @@ def new_engine(
         settings: all of them; their `[database]` section alone is enough for a fixed login.
         credentials: share these, which the caller closes; without them what Vault lends to this
             engine is given back when it is disposed of, or at the end of the process.
+        searches_models: False for an administrator: nothing that others made stands in the place of
+            what PostgreSQL has, not even in the driver's first questions.
         **options: for `sqlalchemy.create_engine`.
 
     """
     database = settings.database if isinstance(settings, Settings) else settings
     url, arguments = connect_arguments(database)
     options.setdefault("poolclass", NullPool)
+    if not searches_models and database.pooler == "none":  # which would refuse it
+        arguments |= own_path_options(url.query.get("options"))
     # A statement of ours with its parameters must not end up in an error text.
     engine = create_engine(url, connect_args=arguments, hide_parameters=True, **options)
     if credentials is None and isinstance(settings, Settings):

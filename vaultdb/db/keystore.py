@@ -74,7 +74,7 @@ class PostgresKeyStore:
         credentials: Credentials | None = None,
         answer_timeout: float | None = ANSWER_TIMEOUT,
     ) -> None:
-        waits = {} if answer_timeout is None else {"pool_timeout": answer_timeout}
+        waits: dict[str, Any] = {} if answer_timeout is None else {"pool_timeout": answer_timeout}
         self._engine = new_engine(
             _on_primary(settings),
             credentials=credentials,

@@ -63,7 +63,7 @@ class Stage:
     @contextmanager
     def superuser(self) -> Iterator[Connection]:
         """Give a connection of PostgreSQL's superuser."""
-        engine = new_engine(self.settings("admin"))
+        engine = new_engine(self.settings("admin"), searches_models=False)
         try:
             with engine.connect() as connection:
                 yield connection

@@ -10,6 +10,7 @@ from functools import partial
 from psycopg import sql
 from sqlalchemy import Connection, text
 
+from vaultdb.db.own_path import own_path
 from vaultdb.provision import engine_login as engine
 from vaultdb.provision.passwords import is_verified_by, set_password, stored_verifiers
 from vaultdb.provision.postgres_spec import PostgresSpec
@@ -42,7 +43,8 @@ def postgres(
 
     """
     progress = Progress(plan, tell)
-    with nullcontext() if connection.in_transaction() else connection.begin():
+    begun = nullcontext() if connection.in_transaction() else connection.begin()
+    with begun, own_path(connection):
         found = engine.look(connection, spec.names)
         if spec.engine:
             engine.refuse_danger(found, spec)

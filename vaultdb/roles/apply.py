@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from vaultdb.db.own_path import own_path
 from vaultdb.db.quoting import quote_name
 from vaultdb.errors import ConfigurationError, SchemaError
 from vaultdb.roles.operations import record
@@ -227,7 +228,8 @@ def _transaction(connection: Connection) -> Iterator[None]:
     with connection.begin_nested() if connection.in_transaction() else connection.begin():
         _execute(connection, "SET LOCAL statement_timeout = 0")
         _execute(connection, "SET LOCAL lock_timeout = '5s'")
-        yield
+        with own_path(connection):
+            yield
 
 
 def _lock(connection: Connection) -> None:

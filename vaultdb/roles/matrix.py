@@ -9,6 +9,7 @@ from importlib import resources
 
 from sqlalchemy import Connection, text
 
+from vaultdb.db.own_path import own_path
 from vaultdb.db.role_names import RoleNames
 from vaultdb.roles.snapshot import OPTIONS_PER_MEMBERSHIP
 
@@ -51,14 +52,16 @@ def matrix(connection: Connection, schemas: Collection[str], names: RoleNames) -
         names: the capability roles, listed beside the logins.
 
     """
-    major = connection.scalar(_MAJOR) or 0
-    asked = {
-        "schemas": list(schemas),
-        "roles": list(names.all),
-        "reach": "SET" if major >= OPTIONS_PER_MEMBERSHIP else "MEMBER",
-    }
+    with own_path(connection):
+        major = connection.scalar(_MAJOR) or 0
+        asked = {
+            "schemas": list(schemas),
+            "roles": list(names.all),
+            "reach": "SET" if major >= OPTIONS_PER_MEMBERSHIP else "MEMBER",
+        }
+        rows = connection.execute(_MATRIX, asked).all()
     found = []
-    for row in connection.execute(_MATRIX, asked):
+    for row in rows:
         direct = row.on_table or row.on_columns
         whole = row.on_table if direct else row.on_table_by_set_role
         found.append(

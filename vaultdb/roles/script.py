@@ -36,6 +36,7 @@ _OPENING = """\
 -- give one with \\password in psql.
 \\set ON_ERROR_STOP on
 BEGIN;
+SET LOCAL search_path = pg_catalog, pg_temp;  -- nobody's function takes the place of PostgreSQL's
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('vaultdb.roles')); END $$;
 """
 

@@ -9,6 +9,7 @@ from importlib import resources
 
 from sqlalchemy import Connection, text
 
+from vaultdb.db.own_path import own_path
 from vaultdb.db.quoting import parts_of, qualified
 from vaultdb.db.role_names import RoleNames
 from vaultdb.roles.fact import Fact
@@ -74,7 +75,8 @@ def take(connection: Connection, schemas: Collection[str], names: RoleNames) -> 
 
     """
     facts = live_facts(connection, schemas, names)
-    row = connection.execute(_AROUND, {"schemas": list(schemas)}).one()
+    with own_path(connection):
+        row = connection.execute(_AROUND, {"schemas": list(schemas)}).one()
     grantors: dict[tuple[str, str], list[str]] = defaultdict(list)
     for role, member, grantor in row.grantors:
         grantors[role, member].append(grantor)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
+from vaultdb.db.own_path import own_path
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference, Drift, differences, problem
 from vaultdb.roles.fact import PUBLIC
@@ -168,5 +169,6 @@ _ADVICE: dict[str, Callable[[str], Note]] = {
 
 def _cautions(connection: Connection, found: Plan) -> list[Note]:
     asked = {"schemas": list(found.scope.schemas), "prefix": found.scope.names.prefix}
-    rows = connection.execute(_CAUTIONS, asked)
+    with own_path(connection):
+        rows = connection.execute(_CAUTIONS, asked).all()
     return [_ADVICE[row.caution](row.name) for row in rows]
