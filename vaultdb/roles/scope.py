@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -119,24 +119,21 @@ class Scope:
     def wanted(self, snapshot: Snapshot) -> frozenset[Fact]:
         """Return every fact that shall hold, also about tables that do not exist yet."""
         base = Base(self.names, snapshot, self.model_schemas, self.logins)
-        owners = (
-            Fact("owner", "table", table, self.owner)
-            for table in self.tables
-            if snapshot.owner("table", table) is not None
-        )
-        models = frozenset(
-            fact for fact in self.wanted_of_models() if not self._shows(fact, snapshot)
-        )
-        return base.facts() | models | self._ways_in(snapshot) | set(owners)
+        there = {f.object for f in snapshot.facts if (f.fact, f.kind) == ("owner", "table")}
+        owners = {Fact("owner", "table", name, self.owner) for name in self.tables & there}
+        of_models = self.wanted_of_models()
+        plaintext = self.plaintext(snapshot)
+        shown = {fact for fact in of_models if not self._opens(fact, plaintext)}
+        return base.facts() | shown | self._ways_in(of_models, snapshot.database) | owners
 
     def plaintext(self, snapshot: Snapshot) -> frozenset[str]:
         """Return the columns that are declared as encrypted and still hold plaintext."""
         return self._encrypted & snapshot.columns - snapshot.binary_columns
 
-    def _shows(self, fact: Fact, snapshot: Snapshot) -> bool:
+    def _opens(self, fact: Fact, plaintext: Collection[str]) -> bool:
         """Whether a grant that was meant for ciphertext would open a column of plaintext."""
         is_meant = fact.kind == "column" and fact.who != quote_name(self.names.rw)
-        return is_meant and fact.object in self.plaintext(snapshot)
+        return is_meant and fact.object in plaintext
 
     def wanted_of_models(self) -> frozenset[Fact]:
         """Return what is declared beside the models."""
@@ -155,15 +152,15 @@ class Scope:
         )
         return frozenset[Fact]().union(*found)
 
-    def _ways_in(self, snapshot: Snapshot) -> frozenset[Fact]:
+    def _ways_in(self, of_models: Iterable[Fact], database: str) -> set[Fact]:
         """Return CONNECT and USAGE for the roles of the user's that declarations name."""
         found: set[Fact] = set()
-        for fact in self.wanted_of_models():
+        for fact in of_models:
             if fact.fact == "grant" and fact.who not in self.capabilities:
                 schema = qualified(parts_of(fact.object)[0])
-                found.add(Fact("grant", "database", snapshot.database, fact.who, "CONNECT"))
+                found.add(Fact("grant", "database", database, fact.who, "CONNECT"))
                 found.add(Fact("grant", "schema", schema, fact.who, "USAGE"))
-        return frozenset(found)
+        return found
 
     @cached_property
     def _encrypted(self) -> frozenset[str]:
