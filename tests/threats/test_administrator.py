@@ -124,3 +124,14 @@ def test_a_superuser_who_is_refused_as_a_migrator_has_run_nothing_of_the_migrato
     with pytest.raises(ConfigurationError, match="is a superuser"), connected(engine):
         pass
     engine.dispose()
+
+
+def test_the_engines_functions_are_not_made_where_the_migrator_can_replace_them(any_database):
+    with any_database.connect() as connection:
+        connection.execute("DROP SCHEMA vaultdb_admin CASCADE")
+    with any_database.connect("vaultdb_migrator") as connection:
+        connection.execute("CREATE SCHEMA vaultdb_admin")
+    engine = new_engine(_settings(any_database), searches_models=False)
+    with engine.connect() as connection, pytest.raises(ConfigurationError, match="DROP SCHEMA"):
+        set_up(connection, SPEC)
+    engine.dispose()

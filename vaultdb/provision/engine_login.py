@@ -44,6 +44,7 @@ class Found:
     connects: bool
     schema_grants: list[str] | None
     has_schema: bool
+    schema_owner: str | None
     functions: Mapping[str, Mapping[str, Any]] | None
 
 
@@ -60,9 +61,16 @@ def refuse_danger(found: Found, spec: PostgresSpec) -> None:
 
     Raises:
         ConfigurationError: PostgreSQL 15 without a word about CREATEROLE; an administrator that may
-            not end sessions.
+            not end sessions; a schema that the migrator has made.
 
     """
+    if found.schema_owner in {*spec.names.all, *all_logins(spec.names)}:
+        schema = sql.Identifier(admin_schema(spec.names)).as_string(None)
+        raise ConfigurationError(
+            f"schema {schema} belongs to {found.schema_owner}, who can replace what the login of"
+            f" vault's engine calls, with its rights: look at what is in it, and run: DROP SCHEMA"
+            f" {schema} CASCADE"
+        )
     if found.major < OPTIONS_PER_MEMBERSHIP and not (spec.static or spec.accept_createrole):
         raise ConfigurationError(
             f"in PostgreSQL {found.major} a login with CREATEROLE may give itself and others every"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from vaultdb.db.privileges import Privilege
 from vaultdb.db.quoting import parts_of, qualified, split_list
 from vaultdb.roles import audit
-from vaultdb.roles.base import POWERS, TEMPORARY
+from vaultdb.roles.base import POWERS, TEMPORARY, schema_of
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.scope import Scope
+from vaultdb.roles.static_logins import admin_schema
 
 APPLY = "vaultdb roles apply"
 """The remedy where more than one statement is needed."""
@@ -54,7 +55,8 @@ class Remedies:
         return remedy(fact) if remedy else "; ".join(self.writer.write([], [fact], self.wanted))
 
     def _owner(self, fact: Fact) -> str:
-        owner = "CURRENT_USER" if fact.kind == "database" else self.scope.owner
+        is_admins = fact.kind == "database" or schema_of(fact) == admin_schema(self.scope.names)
+        owner = "CURRENT_USER" if is_admins else self.scope.owner
         return f"ALTER {fact.kind.upper()} {fact.object} OWNER TO {owner}"
 
 

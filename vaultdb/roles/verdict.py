@@ -20,6 +20,8 @@ SAFE_LOGGING = frozenset({"none", "ddl"})
 _RISKY = frozenset(
     {"role", "session_authorization", "session_replication_role", "row_security"}
     | {"log_statement", "log_parameter_max_length_on_error"}
+    | {"vaultdb.tenant", "vaultdb.principal", "standard_conforming_strings"}
+    | {"transform_null_equals", "session_preload_libraries", "local_preload_libraries"}
 )
 _SERVER = {
     "log_statement": SAFE_LOGGING,
@@ -131,6 +133,8 @@ class Judge:
         return frozenset(fact.object for fact in self.snapshot.facts if fact.fact == "definer")
 
     def _owner(self, fact: Fact) -> Verdict:
+        if fact.kind != "database" and self._is_admin(fact):
+            return REPORT if self.scope.is_ours(fact.who) else LEAVE
         if fact.kind == "database":
             return (
                 REPORT if self.scope.is_ours(fact.who) and fact.who != self.scope.owner else LEAVE

@@ -131,6 +131,23 @@ def _on_roles() -> dict[str, Injected]:
         "stranger as a member of the owner": Injected(
             "GRANT {owner} TO {p}intern", "{p}intern is a member of {owner}"
         ),
+        "a tenant for whoever names none": Injected(
+            "ALTER ROLE {p}app IN DATABASE {db} SET vaultdb.tenant = 'another'",
+            "setting vaultdb.tenant of {p}app is another",
+        ),
+        "literals with backslashes": Injected(
+            "ALTER DATABASE {db} SET standard_conforming_strings = off",
+            "setting standard_conforming_strings of every session is off",
+        ),
+        "a library for every session": Injected(
+            "ALTER ROLE {p}app SET session_preload_libraries = 'auto_explain'",
+            "setting session_preload_libraries of {p}app is auto_explain",
+        ),
+        "schema of vault's functions": Injected(
+            "CREATE SCHEMA {p}admin AUTHORIZATION {p}owner",
+            "schema {p}admin belongs to {p}owner",
+            repaired=False,
+        ),
         "setting of a login": Injected(
             "ALTER ROLE {p}app IN DATABASE {db} SET search_path = public, clinic",
             "setting search_path of {p}app is public, clinic: without pg_temp at its end",

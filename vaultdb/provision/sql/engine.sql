@@ -39,6 +39,7 @@ SELECT
     WHERE n.nspname = :schema AND acl.grantee <> n.nspowner
   ) AS schema_grants,
   EXISTS (SELECT FROM pg_namespace WHERE nspname = :schema) AS has_schema,
+  (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = :schema) AS schema_owner,
   (
     SELECT jsonb_object_agg(p.proname, jsonb_build_object(
       'source', p.prosrc, 'definer', p.prosecdef, 'settings', p.proconfig,
