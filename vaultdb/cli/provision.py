@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,8 @@ import typer
 
 from vaultdb.cli.opening import open_connection
 from vaultdb.cli.options import Json, options_of
-from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json
+from vaultdb.cli.provision_output import Report
+from vaultdb.cli.report import print_json
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
 from vaultdb.provision import from_settings as given
@@ -20,7 +20,7 @@ from vaultdb.provision.pki import authority, read_signed
 from vaultdb.provision.postgres_setup import postgres as set_up_postgres
 from vaultdb.provision.postgres_spec import PostgresSpec, all_logins
 from vaultdb.provision.secret_ids import WRAP_TTL, issue_secret_id
-from vaultdb.provision.step import Progress, State, Step
+from vaultdb.provision.step import Progress
 from vaultdb.provision.vault_objects import VaultObjects
 from vaultdb.provision.vault_setup import vault as set_up_vault
 from vaultdb.provision.vault_spec import CertificateSpec, LeaseSpec, VaultSpec
@@ -37,11 +37,6 @@ app = typer.Typer(
 )
 
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Show what would change; exit 2 then.")]
-_DONE = {
-    State.CREATE: ("would create", "created"),
-    State.CHANGE: ("would change", "changed"),
-    State.FOREIGN: ("would leave alone", "left alone"),
-}
 
 
 @app.command("vault")
@@ -140,7 +135,7 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
         reader_decrypts=reader_decrypts,
         jwt=given.jwt_of(jwt or [], audience=jwt_audience, mount=jwt_mount),
     )
-    report = _Report(plan=plan, as_json=as_json)
+    report = Report(plan=plan, as_json=as_json)
     with closing(new_client(settings.vault)) as client:
         done = set_up_vault(client, spec, plan=plan, rotate=rotate_root, tell=report)
         if authority_out is not None and not plan:
@@ -201,7 +196,7 @@ def postgres_command(  # noqa: PLR0917  # typer passes them by name
         accept_createrole=accept_createrole,
         reset_engine=reset_engine_password,
     )
-    report = _Report(plan=plan, as_json=as_json)
+    report = Report(plan=plan, as_json=as_json)
     with open_connection(settings, "set the database up", searches_models=False) as connection:
         steps = set_up_postgres(connection, spec, plan=plan, tell=report)
     report.end(steps)
@@ -252,33 +247,6 @@ def policy_command(
         create_keys=settings.create_keys,
     )
     print(text, end="")
-
-
-class _Report:
-    """Prints each step when it is done, and what it all came to."""
-
-    def __init__(self, *, plan: bool, as_json: bool) -> None:
-        self._plan = plan
-        self._as_json = as_json
-
-    def __call__(self, step: Step) -> None:
-        if self._as_json or not step.differs:
-            return
-        print(f"{_DONE[step.state][0 if self._plan else 1]} {step.what}")
-        for line in step.detail:
-            print("\n".join(f"    {each}" for each in line.splitlines()))
-
-    def end(self, steps: list[Step]) -> None:
-        differing = [step for step in steps if step.differs]
-        if self._as_json:
-            print_json({"plan": self._plan, "steps": [asdict(step) for step in steps]})
-        else:
-            same = len(steps) - len(differing)
-            print(f"{plural(same, 'object')} {'was' if same == 1 else 'were'} as wanted")
-        if self._plan and differing:
-            raise typer.Exit(DIFFERS)
-        if any(step.state is State.FOREIGN for step in differing):
-            raise typer.Exit(FAILURE)
 
 
 def _reachable(context: typer.Context, settings: Settings) -> Settings:

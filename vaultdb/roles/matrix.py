@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from importlib import resources
 
 from sqlalchemy import Connection, text
 
 from vaultdb.db.own_path import own_path
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.snapshot import OPTIONS_PER_MEMBERSHIP
 
-_MATRIX = text(resources.files("vaultdb.roles").joinpath("sql", "matrix.sql").read_text("utf-8"))
+_MATRIX = text(shipped_sql("vaultdb.roles", "matrix"))
 _MAJOR = text("SELECT current_setting('server_version_num')::int / 10000")
 
 WORDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "OWNER")

@@ -6,13 +6,12 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from vaultdb.db.grants import privileges
-from vaultdb.db.quoting import parts_of, qualified, quote_name
+from vaultdb.db.quoting import literal, parts_of, qualified, quote_name
 from vaultdb.roles.base import READ_ALL
 from vaultdb.roles.fact import PUBLIC, Fact
 from vaultdb.roles.functions import BIND_ROW, BIND_ROW_SQL, source_fact
+from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan_of
 from vaultdb.roles.scope import DEFAULT_SCHEMA, Scope
 from vaultdb.roles.snapshot import Snapshot
@@ -126,7 +125,7 @@ def _guarded(statement: str) -> str:
     words = statement.split()
     if words[:2] == ["CREATE", "ROLE"]:
         role, attributes = _split_role(statement)
-        exists = f"EXISTS (SELECT FROM pg_roles WHERE quote_ident(rolname) = {_literal(role)})"
+        exists = f"EXISTS (SELECT FROM pg_roles WHERE quote_ident(rolname) = {literal(role)})"
         return _when(exists, f"ALTER ROLE {role} {attributes}", statement)
     if words[:2] == ["CREATE", "SCHEMA"]:
         return f"{statement.replace('SCHEMA', 'SCHEMA IF NOT EXISTS', 1)};\n"
@@ -149,35 +148,31 @@ def _split_role(statement: str) -> tuple[str, str]:
 
 def _condition(statement: str) -> str:
     """Return what must exist for a statement about the schema `vaultdb` or about a table."""
-    if statement.lstrip().startswith("--") or "vaultdb_audit" in statement:
+    if statement.lstrip().startswith("--") or AUDIT_SCHEMA in statement:
         return ""
     if statement.startswith("ALTER SCHEMA") or " ON SCHEMA " in statement:
         _, _, rest = statement.partition("SCHEMA ")
         schema = rest.rpartition(" TO ")[0] or rest.rpartition(" FROM ")[0]
-        return f"to_regnamespace({_literal(schema.removesuffix(' OWNER'))}) IS NOT NULL"
+        return f"to_regnamespace({literal(schema.removesuffix(' OWNER'))}) IS NOT NULL"
     if " ON FUNCTION vaultdb." in statement:
         name = statement.partition(" ON FUNCTION ")[2].partition(")")[0] + ")"
-        return f"to_regprocedure({_literal(name)}) IS NOT NULL"
+        return f"to_regprocedure({literal(name)}) IS NOT NULL"
     if " ON TYPE " in statement:
         name = statement.partition(" ON TYPE ")[2].split()[0]
-        return f"to_regtype({_literal(name)}) IS NOT NULL"
+        return f"to_regtype({literal(name)}) IS NOT NULL"
     found = _ON_TABLE.search(statement)
-    return f"to_regclass({_literal(found[1])}) IS NOT NULL" if found else ""
+    return f"to_regclass({literal(found[1])}) IS NOT NULL" if found else ""
 
 
 def _in_this_database(statement: str) -> str:
     before, _, after = statement.partition(_DATABASE)
-    text = f"{_literal(before)} || quote_ident(current_database()) || {_literal(after)}"
+    text = f"{literal(before)} || quote_ident(current_database()) || {literal(after)}"
     return f"DO $vaultdb$ BEGIN EXECUTE {text}; END $vaultdb$;\n"
 
 
 def _when(condition: str, statement: str, otherwise: str = "") -> str:
-    other = f" ELSE EXECUTE {_literal(otherwise)};" if otherwise else ""
+    other = f" ELSE EXECUTE {literal(otherwise)};" if otherwise else ""
     return (
         f"DO $vaultdb$ BEGIN IF {condition} THEN\n"
-        f"  EXECUTE {_literal(statement)};{other} END IF; END $vaultdb$;\n"
+        f"  EXECUTE {literal(statement)};{other} END IF; END $vaultdb$;\n"
     )
-
-
-def _literal(text: str) -> str:
-    return sql.Literal(text).as_string(None)

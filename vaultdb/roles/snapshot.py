@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 from sqlalchemy import Connection, text
 
 from vaultdb.db.own_path import own_path
 from vaultdb.db.quoting import parts_of, qualified
 from vaultdb.db.role_names import RoleNames
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.live import live_facts
 
-_AROUND = text(resources.files("vaultdb.roles").joinpath("sql", "around.sql").read_text("utf-8"))
+_AROUND = text(shipped_sql("vaultdb.roles", "around"))
 
 OPTIONS_PER_MEMBERSHIP = 16
 """Since this version, whether a membership is inherited is an option of each grant."""

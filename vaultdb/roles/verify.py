@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from vaultdb.db.own_path import own_path
+from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.base_statements import Writer
-from vaultdb.roles.drift import Difference, Drift, differences, problem
+from vaultdb.roles.drift import Difference, Drift, differences
 from vaultdb.roles.fact import PUBLIC
 from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan
+from vaultdb.roles.problems import problem
 from vaultdb.roles.remedies import Remedies
 from vaultdb.roles.scope import DEFAULT_SCHEMA, Members
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from vaultdb.roles.snapshot import Snapshot
 
 _A_SCHEMA = ("owner", "schema")
-_CAUTIONS = text(
-    resources.files("vaultdb.roles").joinpath("sql", "cautions.sql").read_text("utf-8")
-)
+_CAUTIONS = text(shipped_sql("vaultdb.roles", "cautions"))
 
 
 @dataclass(frozen=True, slots=True)
