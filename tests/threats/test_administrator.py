@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from tests.fixtures.postgres import Database
+from vaultdb.alembic.login import migrator_engine
 from vaultdb.alembic.session import connected
 from vaultdb.db.connect import new_engine
 from vaultdb.db.role_names import RoleNames
@@ -20,7 +21,7 @@ from vaultdb.roles.apply import apply
 from vaultdb.roles.matrix import matrix
 from vaultdb.roles.script import offline_sql
 from vaultdb.roles.verify import verify
-from vaultdb.settings import DatabaseSettings
+from vaultdb.settings import DatabaseSettings, Settings
 
 NAMES = RoleNames()
 SPEC = PostgresSpec(NAMES, accept_createrole=True)
@@ -121,6 +122,16 @@ def test_a_superuser_who_is_refused_as_a_migrator_has_run_nothing_of_the_migrato
     engine = new_engine(_settings(trapped), searches_models=False)
     with engine.connect() as connection:  # the driver has asked its questions
         connection.exec_driver_sql("SELECT 1")
+    with pytest.raises(ConfigurationError, match="is a superuser"), connected(engine):
+        pass
+    engine.dispose()
+
+
+def test_a_superusers_url_for_migrations_is_refused_before_anything_runs(trapped):
+    """Also in the questions that the driver asks when it connects."""
+    with pytest.raises(ConfigurationError, match="is a superuser"), connected(trapped.admin_url):
+        pass
+    engine = migrator_engine(Settings(realm=trapped.realm, database=_settings(trapped)))
     with pytest.raises(ConfigurationError, match="is a superuser"), connected(engine):
         pass
     engine.dispose()

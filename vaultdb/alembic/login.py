@@ -32,4 +32,5 @@ def migrator_engine(settings: Settings) -> Engine:
             ' connect to PostgreSQL directly, and set pooler = "none" in'
             " [role.migrator.database] of vaultdb.toml"
         )
-    return new_engine(settings)
+    # Before it is known who logs in, no question of the driver's may meet the owner's functions.
+    return new_engine(settings, use_native_hstore=False)

@@ -155,7 +155,12 @@ def connected(
 ) -> Iterator[Session]:
     """Connect and become the owner, without a lock: enough to look and to compare."""
     if isinstance(bind, str):
-        bind = create_engine(normalise_url(bind), poolclass=NullPool, hide_parameters=True)
+        bind = create_engine(
+            normalise_url(bind),
+            poolclass=NullPool,
+            hide_parameters=True,
+            use_native_hstore=False,  # its question at connect could run the owner's functions
+        )
     with bind.connect() as connection:
         session = _become_owner(connection, names or RoleNames(), allow_superuser=allow_superuser)
         connection.commit()

@@ -105,8 +105,10 @@ def new_engine(
     database = settings.database if isinstance(settings, Settings) else settings
     url, arguments = connect_arguments(database)
     options.setdefault("poolclass", NullPool)
-    if not searches_models and database.pooler == "none":  # which would refuse it
-        arguments |= own_path_options(url.query.get("options"))
+    if not searches_models:
+        options["use_native_hstore"] = False  # the driver asks for its type when it connects
+        if database.pooler == "none":  # which would refuse the options
+            arguments |= own_path_options(url.query.get("options"))
     # A statement of ours with its parameters must not end up in an error text.
     engine = create_engine(url, connect_args=arguments, hide_parameters=True, **options)
     if credentials is None and isinstance(settings, Settings):

@@ -40,11 +40,11 @@ _CONNECTING = (
     ("server did not complete auth", "write scram-sha-256 for the login in its pg_hba.conf"),
     ("channel binding", "use SCRAM over TLS, or set database.pooler when a pooler is in between"),
     ("no pg_hba.conf entry", "let pg_hba.conf admit the login over TLS"),
-    ("does not exist", "create it, or correct VAULTDB_URL"),
-    ("Connection refused", "start the server, or correct VAULTDB_URL"),
-    ("could not translate host name", "correct the host in VAULTDB_URL"),
-    ("failed to resolve host", "correct the host in VAULTDB_URL"),
-    ("on socket", "start the server, or correct the host in VAULTDB_URL"),
+    ("does not exist", "create it, or correct VAULTDB_URL or the role's own"),
+    ("Connection refused", "start the server, or correct VAULTDB_URL or the role's own"),
+    ("could not translate host name", "correct the host in VAULTDB_URL or the role's own"),
+    ("failed to resolve host", "correct the host in VAULTDB_URL or the role's own"),
+    ("on socket", "start the server, or correct the host in VAULTDB_URL or the role's own"),
     ("timeout expired", "correct the host in VAULTDB_URL, or look at the firewall"),
 )
 

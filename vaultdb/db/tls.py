@@ -118,12 +118,18 @@ def _said(url: URL) -> dict[str, str]:
 
 def _is_socket(url: URL) -> bool:
     """Whether every host is a Unix socket; libpq takes one when no host is named at all."""
-    named = url.host or url.query.get("host") or os.environ.get("PGHOST") or ""
+    # SQLAlchemy passes both on, and libpq's choice is not ours to guess.
+    both = [*_listed(url.host), *_listed(url.query.get("host"))]
+    named = both or _listed(os.environ.get("PGHOST"))
     if not named and (url.query.get("service") or os.environ.get("PGSERVICE")):
         return False  # the service file may name any host
-    hosts = named if isinstance(named, tuple) else tuple(str(named).split(","))
     address = url.query.get("hostaddr") or os.environ.get("PGHOSTADDR")
-    return not address and all(not host or host.startswith(("/", "@")) for host in hosts)
+    return not address and all(not host or host.startswith(("/", "@")) for host in named)
+
+
+def _listed(hosts: str | tuple[str, ...] | None) -> list[str]:
+    parts = hosts if isinstance(hosts, tuple) else (hosts or "",)
+    return [host for part in parts if part for host in part.split(",")]
 
 
 def _files(settings: DatabaseSettings, said: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The login of Vault's database engine: it hands out capability roles and can use none itself."""
+"""The login of Vault's database engine: it hands out capability roles and inherits none of them."""
 
 from __future__ import annotations
 

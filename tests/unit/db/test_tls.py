@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from vaultdb.db.connect import TransportWarning, connect_arguments
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
@@ -175,6 +175,11 @@ def test_a_host_from_the_environment_is_no_socket(monkeypatch: pytest.MonkeyPatc
 
 def test_one_tcp_host_among_sockets_counts() -> None:
     assert arguments("postgresql://app@/clinic?host=/run/pg,db") == STRONG
+
+
+def test_a_host_beside_a_socket_counts() -> None:
+    url = URL.create("postgresql", "app", host="/run/pg", query={"host": "db"})
+    assert transport_for(url, settings(str(url))).arguments.keys() >= {"channel_binding"}
 
 
 def test_a_client_certificate_without_password_is_the_login() -> None:
