@@ -61,8 +61,13 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
     static: Annotated[
         bool, typer.Option("--static", help="Rotate passwords of static logins; make no users.")
     ] = False,
-    lease_ttl: Annotated[str, typer.Option(help="Life of a lease until renewed.")] = "1h",
-    lease_max_ttl: Annotated[str, typer.Option(help="Life of a lease in all.")] = "24h",
+    lease_ttl: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="Life of a lease until renewed: 30s, 5m, 1h, 2d."),
+    ] = "1h",
+    lease_max_ttl: Annotated[
+        str, typer.Option(metavar="DURATION", help="Life of a lease in all.")
+    ] = "24h",
     replace_connection: Annotated[
         bool, typer.Option("--replace-connection", help="Leave the database leased from before.")
     ] = False,
@@ -106,6 +111,7 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
     )
     if intermediate and request_out is None and signed is None:
         raise ConfigurationError("--intermediate: say where the request goes with --request-out")
+    ttl, max_ttl = given.lease_times(lease_ttl, lease_max_ttl)
     spec = VaultSpec(
         transit_mount=settings.vault.transit_mount.strip("/"),
         kek=settings.vault.kek,
@@ -116,8 +122,8 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
             password=password,
             names=names,
             mount=database.lease_mount.strip("/"),
-            default_ttl=given.seconds_of(lease_ttl, "--lease-ttl"),
-            max_ttl=given.seconds_of(lease_max_ttl, "--lease-max-ttl"),
+            default_ttl=ttl,
+            max_ttl=max_ttl,
             static=static,
             replace=replace_connection,
         )
@@ -184,6 +190,10 @@ def postgres_command(  # noqa: PLR0917  # typer passes them by name
     everybody = (*chosen, *([engine_login(names)] if engine else []))
     found: dict[str, str] = {}
     if passwords is not None:
+        if not generate and not passwords.is_dir():
+            raise ConfigurationError(
+                f"--passwords: there is no folder {passwords}; correct it, or say --generate, too"
+            )
         found = read_or_generate(passwords, everybody, generate=generate and not plan)
     elif generate:
         raise ConfigurationError("--generate: say where the passwords go with --passwords")
@@ -207,7 +217,9 @@ def secret_id_command(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
     role: Annotated[str, typer.Argument(help="Whose login.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes, mode 0600.")],
-    wrap_ttl: Annotated[str, typer.Option(help="How long it waits for the role.")] = f"{WRAP_TTL}s",
+    wrap_ttl: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long it waits for the role.")
+    ] = f"{WRAP_TTL}s",
     plain: Annotated[
         bool, typer.Option("--plain", help="Not wrapped: no trace if somebody else reads it.")
     ] = False,

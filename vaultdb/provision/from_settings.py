@@ -63,6 +63,21 @@ def seconds_of(text: str, option: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def lease_times(ttl: str, max_ttl: str) -> tuple[int, int]:
+    """Return the seconds of a lease until it is renewed, and in all.
+
+    Raises:
+        ConfigurationError: one is no duration, or the first is longer than the second.
+
+    """
+    seconds = seconds_of(ttl, "--lease-ttl"), seconds_of(max_ttl, "--lease-max-ttl")
+    if seconds[0] > seconds[1]:
+        raise ConfigurationError(
+            f"--lease-ttl {ttl} is longer than --lease-max-ttl {max_ttl}, after which it is revoked"
+        )
+    return seconds
+
+
 def role_of(text: str) -> Role:
     """Return the role of a name.
 

@@ -58,6 +58,8 @@ def test_postgres_is_set_up_with_generated_passwords(
     folder = tmp_path / "secrets"
     refused = run("provision", "postgres", "--generate")
     assert refused.failed_with("say where the passwords go with --passwords")
+    nowhere = run(*command, "--passwords", str(folder))
+    assert nowhere.failed_with(f"--passwords: there is no folder {folder}; correct it, or say")
     planned = run(*command, "--passwords", str(folder), "--generate", "--plan")
     assert (planned.code, folder.exists()) == (2, False)
     assert "would change roles and their privileges\n    CREATE ROLE cli_test_" in planned.out
@@ -100,6 +102,7 @@ def test_a_secret_id_goes_into_a_private_file(
     ("arguments", "words"),
     [
         (("--lease-ttl", "1 hour"), "--lease-ttl: write a duration as 30s"),
+        (("--lease-ttl", "2h", "--lease-max-ttl", "1h"), "--lease-ttl 2h is longer than"),
         (("--intermediate",), "say where the request goes with --request-out"),
         (("--jwt", "app"), "--jwt: write ROLE=SUBJECT"),
         (("--jwt", "boss=x"), "the roles are app"),
