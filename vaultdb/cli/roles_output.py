@@ -89,9 +89,9 @@ def print_verification(found: Verification) -> None:
     if found.is_clean:
         print("roles and privileges are as they shall be")
     else:
-        print(
-            f"{plural(len(found.drifts), 'difference')}; most are repaired by: vaultdb roles apply"
-        )
+        repaired = sum(drift.is_repaired for drift in found.drifts)
+        by_apply = f"{repaired} repaired by: vaultdb roles apply" if repaired else "all by hand"
+        print(f"{plural(len(found.drifts), 'difference')}; {by_apply}")
 
 
 def verification_as_json(found: Verification, rights: list[Right], login: str) -> dict[str, object]:

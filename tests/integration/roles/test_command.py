@@ -78,6 +78,7 @@ def test_drift_is_shown_with_its_remedy_and_declared_access_is_applied(roles, he
     code, out, _ = roles("verify", *model)
     assert code == 1
     assert "drift: table public.visit belongs to vaultdb_admin instead of" in out
+    assert "5 differences; 5 repaired by: vaultdb roles apply" in out
     found = json.loads(roles("verify", *model, "--json")[1])
     assert not found["clean"]
     assert {"fact", "problem", "remedy", "is_repaired"} <= set(found["drifts"][0])
@@ -87,6 +88,16 @@ def test_drift_is_shown_with_its_remedy_and_declared_access_is_applied(roles, he
     assert code == 0, out
     line = next(line for line in out.splitlines() if f"{here.names.ro} " in line)
     assert line.split() == ["public.visit", here.names.ro, "SELECT(columns)"]
+
+
+def test_apply_is_not_promised_to_repair_what_it_leaves_alone(roles, here):
+    assert roles("apply", "--yes")[0] == 0
+    here.run(f"CREATE ROLE {here.names.prefix}legacy LOGIN CONNECTION LIMIT 5")
+    here.run(f"GRANT {here.names.rw} TO {here.names.prefix}legacy")
+    code, out, _ = roles("verify")
+    assert code == 1
+    assert "is a member of" in out
+    assert "1 difference; all by hand" in out
 
 
 def test_logins_are_made_unless_told_otherwise(roles, here):
