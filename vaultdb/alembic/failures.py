@@ -29,8 +29,12 @@ _QUOTES_A_VALUE = ("22", "P0")
 """Classes of SQLSTATE whose message is made of data, or of whatever a function raised."""
 
 _ALEMBIC = Path(alembic.script.__file__).parent
-_NEEDS_NO_TRANSACTION = "25001"
-_NEW_ENUM_VALUE = "55P04"
+_REMEDIES = {
+    "25001": "put it in a with op.get_context().autocommit_block()",
+    "3F000": 'make it before its tables, with op.execute("CREATE SCHEMA …")',
+    "55P04": "add the value in an earlier revision, in an autocommit_block",
+}
+"""What to do, by SQLSTATE: no transaction allowed, no such schema, a new value of an enum."""
 
 
 @contextmanager
@@ -90,10 +94,8 @@ def statement_problem(error: BaseException) -> str:
     state, message = original.sqlstate, original.diag.message_primary
     if state is None or state.startswith(("08", "57")):
         return "the connection to PostgreSQL was lost; what was not finished is rolled back"
-    if state == _NEEDS_NO_TRANSACTION:
-        return f"{message}: put it in a with op.get_context().autocommit_block()"
-    if state == _NEW_ENUM_VALUE:
-        return f"{message}: add the value in an earlier revision, in an autocommit_block"
+    if state in _REMEDIES:
+        return f"{message}: {_REMEDIES[state]}"
     if state.startswith(_QUOTES_A_VALUE):
         return f"PostgreSQL refused a value or raised an exception ({state})"
     return f"PostgreSQL says {message} ({state})"
