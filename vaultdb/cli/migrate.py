@@ -184,7 +184,15 @@ def sql(
 def init(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where your migrations will be.")],
-    model: Model = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODULE:NAME",
+            help="Models that env.py will import; default: the setting models.",
+        ),
+    ] = None,
 ) -> None:
     """Write env.py, script.py.mako and an empty versions folder for your own migrations."""
     name = model or options_of(context).settings("migrator").models
