@@ -131,7 +131,9 @@ def test_a_value_in_an_error_is_not_shown(run: Run, project: Project) -> None:
 def test_a_schema_that_nobody_made_is_named_with_the_remedy(run: Run, project: Project) -> None:
     project.revise("one", 'op.execute("CREATE TABLE ward.bed (id int)")')
     up = run("migrate", "up")
-    assert up.failed_with('schema "ward" does not exist: make it before its tables, with op.execute')
+    assert up.failed_with(
+        'schema "ward" does not exist: make it before its tables, with op.execute'
+    )
 
 
 def test_an_index_is_built_concurrently(run: Run, project: Project) -> None:
