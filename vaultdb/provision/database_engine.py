@@ -40,8 +40,10 @@ def check_names(spec: LeaseSpec) -> None:
         )
 
 
-def set_up_leases(vault: VaultObjects, spec: LeaseSpec) -> None:
+def set_up_leases(vault: VaultObjects, spec: LeaseSpec) -> bool:
     """Mount the database engine, connect it, and make a role for each login.
+
+    Returns whether the connection is to this database: the logins of another one are left to it.
 
     Raises:
         ConfigurationError: a new connection has no password, or its URL names a user.
@@ -49,13 +51,14 @@ def set_up_leases(vault: VaultObjects, spec: LeaseSpec) -> None:
 
     """
     vault.ensure_mount(spec.mount, "database", "logins in PostgreSQL")
-    _connection(vault, spec)
-    for lease in Lease:
+    is_ours = _connection(vault, spec)
+    for lease in Lease if is_ours else ():
         if spec.static:
             _static_role(vault, spec, lease)
         else:
             _dynamic_role(vault, spec, lease)
     _irrevocable(vault, spec)
+    return is_ours
 
 
 def rotate_root(vault: VaultObjects, spec: LeaseSpec) -> None:
@@ -67,7 +70,7 @@ def rotate_root(vault: VaultObjects, spec: LeaseSpec) -> None:
     )
 
 
-def _connection(vault: VaultObjects, spec: LeaseSpec) -> None:
+def _connection(vault: VaultObjects, spec: LeaseSpec) -> bool:
     path = f"{spec.mount}/config/{spec.connection}"
     login = engine_login(spec.names)
     found = vault.read(path)
@@ -89,14 +92,16 @@ def _connection(vault: VaultObjects, spec: LeaseSpec) -> None:
     unseen = {"plugin_name": PLUGIN}
     if spec.password is not None:
         unseen["password"] = spec.password
+    is_ours = spec.replace or found is None or _same_database(_flat(found), spec.url)
     vault.ensure(
         f"connection {spec.connection} to {_place(spec.url)}",
         path,
         wanted,
         unseen=unseen,
         flatten=_flat,
-        ours=spec.replace or found is None or _same_database(_flat(found), spec.url),
+        ours=is_ours,
     )
+    return is_ours
 
 
 def _dynamic_role(vault: VaultObjects, spec: LeaseSpec, lease: Lease) -> None:

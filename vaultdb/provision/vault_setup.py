@@ -62,12 +62,11 @@ def vault(
     request = None
     if spec.certificates is not None:
         request = set_up_certificates(objects, spec.certificates)
-    if spec.leases is not None:
-        set_up_leases(objects, spec.leases)
+    is_connected = spec.leases is not None and set_up_leases(objects, spec.leases)
     set_up_policies(objects, spec)
     set_up_approles(objects, spec)
     if spec.jwt is not None:
         set_up_jwt(objects, spec.jwt)
-    if rotate and spec.leases is not None:
+    if rotate and spec.leases is not None and is_connected:
         rotate_root(objects, spec.leases)
     return VaultSetup(progress.steps, request)

@@ -138,6 +138,10 @@ def test_the_logins_of_another_database_are_left_to_it_unless_told(
         assert step.state is State.FOREIGN
         assert f"/{database.name}?" in step.detail[0]
         assert f"/{other.name}?" in step.detail[0]
+        leases = place.leases(database, url=url_of(other), default_ttl=60)
+        tried = place.set_up(place.spec(leases=leases), rotate=True)
+        assert [step.state for step in tried.steps if step.differs] == [State.FOREIGN]
+        psycopg.connect(database.url_for(ENGINE)).close()  # with the password that it had
         told = place.spec(leases=place.leases(database, url=url_of(other), replace=True))
         (step,) = place.differing(told)
         assert step.state is State.CHANGE
