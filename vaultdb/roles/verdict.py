@@ -119,12 +119,12 @@ class Judge:
         return REPAIR if self._is_open(fact) else REPORT
 
     def _on_function(self, fact: Fact) -> Verdict:
-        is_large_object = fact.object.startswith("pg_catalog.")
+        of_the_server = fact.object.startswith("pg_catalog.")
         open_definer = fact.who == PUBLIC and fact.object in self._definers
-        return REPAIR if is_large_object or open_definer else LEAVE
+        return REPAIR if of_the_server or open_definer else LEAVE
 
     def _on_table(self, fact: Fact) -> Verdict:
-        if fact in self._declared:
+        if fact in self._declared or fact.object.startswith("pg_catalog."):
             return REPAIR
         return REPORT if fact.who == PUBLIC and fact.kind != "type" else LEAVE
 

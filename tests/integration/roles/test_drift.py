@@ -224,6 +224,18 @@ def _on_the_database() -> dict[str, Injected]:
             "GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC",
             "everybody (PUBLIC) may make large objects",
         ),
+        "function of the server": Injected(
+            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO {rw}",
+            "{rw} has EXECUTE on function pg_catalog.pg_read_file(text)",
+        ),
+        "table of the server": Injected(
+            "GRANT SELECT ON pg_catalog.pg_authid TO {rw}",
+            "{rw} has SELECT on table pg_catalog.pg_authid",
+        ),
+        "column of the server": Injected(
+            "GRANT SELECT (rolpassword) ON pg_catalog.pg_authid TO {ro}",
+            "{ro} has SELECT on column pg_catalog.pg_authid.rolpassword",
+        ),
         "log_statement": Injected(
             "SET LOCAL log_statement = 'all'",
             "the server has log_statement = all: values in statements are written",

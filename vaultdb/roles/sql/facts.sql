@@ -198,6 +198,23 @@ FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
 WHERE p.pronamespace = 'pg_catalog'::regnamespace AND x.grantee = 0
   AND p.proname IN ('lo_create', 'lo_creat', 'lo_from_bytea', 'lo_import')
 
+-- PostgreSQL's own functions and tables, granted to one of vaultdb's roles: none of them needs any.
+UNION ALL
+SELECT 'grant', kind, name, quote_ident(pg_get_userbyid(x.grantee)), x.privilege_type,
+  CASE WHEN x.is_grantable THEN 'GRANT OPTION' ELSE '' END
+FROM (
+  SELECT 'function' AS kind, 'pg_catalog.' || oid::regprocedure::text AS name, proacl AS items
+  FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proacl IS NOT NULL
+  UNION ALL
+  SELECT 'table', format('pg_catalog.%I', relname), relacl
+  FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relacl IS NOT NULL
+  UNION ALL
+  SELECT 'column', format('pg_catalog.%I.%I', relname, attname), attacl
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+  WHERE relnamespace = 'pg_catalog'::regnamespace AND attacl IS NOT NULL
+) AS of_the_server, aclexplode(items) x
+WHERE x.grantee IN (SELECT oid FROM scoped)
+
 UNION ALL
 SELECT 'event_trigger', CASE evtenabled WHEN 'D' THEN 'disabled' ELSE 'enabled' END, quote_ident(evtname),
   quote_ident(pg_get_userbyid(evtowner)), evtevent, ''
