@@ -1,7 +1,8 @@
 """What each capability role may do in the schema `vaultdb`.
 
 Capability roles cannot log in; logins, static or leased, are members. The app reads wrapped keys
-and can change none; the officer adds keys; the rotator replaces wrapped keys it cannot open.
+and can change none; the officer adds keys; the rotator replaces wrapped keys it cannot open,
+restricts their states (a state never gives a right back), and keeps the jobs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,24 @@ _DATA = (
 _ADD_KEYS = (Privilege("table", "vaultdb.data_key", "INSERT"),)
 _REWRAP = tuple(
     Privilege("column", f"vaultdb.data_key.{column}", "UPDATE")
-    for column in ("wrapped", "wrapped_prev", "kek_version", "rewrapped_at")
+    for column in (
+        "wrapped",
+        "wrapped_prev",
+        "kek_version",
+        "rewrapped_at",
+        "state",
+        "state_changed_at",
+    )
+)
+_JOBS = tuple(
+    Privilege("table", f"vaultdb.{table}", privilege)
+    for table in ("job", "job_chunk", "job_quarantine")
+    for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")
+)
+_MANIFESTS = (
+    Privilege("table", "vaultdb.backup_manifest", "SELECT"),
+    Privilege("table", "vaultdb.backup_manifest", "INSERT"),
+    Privilege("column", "vaultdb.backup_manifest.released_at", "UPDATE"),
 )
 
 
@@ -37,7 +55,7 @@ def privileges(names: RoleNames) -> Mapping[str, tuple[Privilege, ...]]:
         names.rw: _DATA,
         names.ro: _DATA,
         names.officer: (*_READ, *_ADD_KEYS),
-        names.rotator: (*_DATA, *_REWRAP),
+        names.rotator: (*_DATA, *_REWRAP, *_JOBS, *_MANIFESTS),
     }
 
 

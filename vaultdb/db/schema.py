@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
+    Identity,
     Integer,
     LargeBinary,
     MetaData,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Uuid,
     func,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "vaultdb"
 MIGRATIONS_SCHEMA = "vaultdb_migrations"
@@ -44,6 +47,8 @@ data_key_table = Table(
     Column("wrapped_prev", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("rewrapped_at", DateTime(timezone=True)),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("state_changed_at", DateTime(timezone=True)),
 )
 
 logical_name_table = Table(
@@ -56,4 +61,59 @@ logical_name_table = Table(
     Column("type_tag", Text, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("retired_at", DateTime(timezone=True)),
+)
+
+job_table = Table(
+    "job",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("spec", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("passes", Integer, nullable=False, server_default="0"),
+    Column("estimated_rows", BigInteger, nullable=False, server_default="0"),
+    Column("created_by", Text, nullable=False, server_default=func.session_user()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+job_chunk_table = Table(
+    "job_chunk",
+    metadata,
+    Column("job", BigInteger, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("lower", JSONB),
+    Column("upper", JSONB),
+    Column("position", JSONB),
+    Column("seen", BigInteger, nullable=False, server_default="0"),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
+    Column("conflicts", BigInteger, nullable=False, server_default="0"),
+    Column("quarantined", BigInteger, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+job_quarantine_table = Table(
+    "job_quarantine",
+    metadata,
+    Column("job", BigInteger, primary_key=True),
+    Column("row_key", JSONB, primary_key=True),
+    Column("column_name", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+backup_manifest_table = Table(
+    "backup_manifest",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("taken_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("key_ids", ARRAY(LargeBinary), nullable=False),
+    Column("kek_versions", JSONB, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("released_at", DateTime(timezone=True)),
 )

@@ -39,7 +39,7 @@ def test_a_plan_of_an_empty_database_has_both_trees(run: Run, project: Project) 
     project.table()
     plan = run("migrate", "plan", "--json")
     assert plan.code == 2
-    assert [each["revision"] for each in plan.json["revisions"]] == ["0001", "one"]
+    assert [each["revision"] for each in plan.json["revisions"]] == ["0001", "0002", "one"]
     assert "CREATE TABLE vaultdb.realm" in plan.json["revisions"][0]["statements"][0]
     assert not project.has("vaultdb.realm")
     assert not project.has("vaultdb_migrations.alembic_version")

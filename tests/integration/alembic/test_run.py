@@ -24,7 +24,7 @@ def test_up_applies_both_trees_and_status_agrees(run: Run, project: Project) -> 
     assert project.version == ["one"]
     status = run("migrate", "status", "--json")
     assert (status.code, status.json["pending"]) == (0, [])
-    assert [tree["current"] for tree in status.json["trees"]] == [["0001"], ["one"]]
+    assert [tree["current"] for tree in status.json["trees"]] == [["0002"], ["one"]]
     assert "the schema was up to date" in run("migrate", "up").out
 
 
