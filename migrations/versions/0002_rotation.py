@@ -23,7 +23,33 @@ ALTER TABLE vaultdb.data_key
   DROP CONSTRAINT data_key_state_check,
   ADD CONSTRAINT data_key_state_check
     CHECK (state IN ('active', 'decrypt_only', 'disabled', 'destroyed')
-           OR (state = 'incoming' AND purpose = 'index'))
+           OR (state = 'incoming' AND purpose = 'index')),
+  ADD CONSTRAINT data_key_destroyed_check
+    CHECK (state <> 'destroyed' OR (wrapped = '' AND wrapped_prev IS NULL))
+"""
+
+# A state can only take rights away: not even the rotator, who sets it, gives them back. What was
+# destroyed stays a tombstone.
+KEEP_RESTRICTIONS = """
+CREATE FUNCTION vaultdb.keep_restrictions() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  states CONSTANT text[] := ARRAY['incoming', 'active', 'decrypt_only', 'disabled', 'destroyed'];
+BEGIN
+  IF OLD.state = 'destroyed'
+    OR array_position(states, NEW.state) < array_position(states, OLD.state)
+  THEN
+    RAISE EXCEPTION 'a data key that is % stays so', OLD.state USING ERRCODE = '42501';
+  END IF;
+  RETURN NEW;
+END $$
+"""
+
+# The condition costs a rewrap nothing; the function is not called.
+RESTRICTIONS = """
+CREATE TRIGGER keep_restrictions BEFORE UPDATE ON vaultdb.data_key FOR EACH ROW
+WHEN (OLD.state = 'destroyed' OR NEW.state <> OLD.state)
+EXECUTE FUNCTION vaultdb.keep_restrictions()
 """
 
 # Names and numbers only: neither a key nor a value is ever in a job.
@@ -102,8 +128,9 @@ TABLES = ("backup_manifest", "job_quarantine", "job_chunk", "job")
 
 
 def upgrade() -> None:
-    made = (SUBJECT, STATES, JOB, JOB_ONCE, JOB_CHUNK, JOB_QUARANTINE, BACKUP_MANIFEST)
-    for statement in (*made, *COMMENTS):
+    keys = (SUBJECT, STATES, KEEP_RESTRICTIONS, RESTRICTIONS)
+    jobs = (JOB, JOB_ONCE, JOB_CHUNK, JOB_QUARANTINE, BACKUP_MANIFEST)
+    for statement in (*keys, *jobs, *COMMENTS):
         op.execute(statement)
 
 
@@ -111,10 +138,13 @@ def downgrade() -> None:
     """Drop the jobs; fails while a subject has a key of its own or an index key is incoming."""
     for table in TABLES:
         op.execute(f"DROP TABLE vaultdb.{table}")
+    op.execute("DROP TRIGGER keep_restrictions ON vaultdb.data_key")
+    op.execute("DROP FUNCTION vaultdb.keep_restrictions()")
     # Fails here, before anything is lost, where a subject has a key of its own.
     op.execute("ALTER TABLE vaultdb.data_key ADD CONSTRAINT no_subject CHECK (subject = '')")
     op.execute("""
         ALTER TABLE vaultdb.data_key
+          DROP CONSTRAINT data_key_destroyed_check,
           DROP CONSTRAINT data_key_state_check,
           ADD CONSTRAINT data_key_state_check
             CHECK (state IN ('active', 'decrypt_only', 'disabled', 'destroyed')),

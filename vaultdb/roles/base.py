@@ -71,7 +71,7 @@ class Base:
                 *self._own_objects(),
                 *self._settings(),
                 *audit_facts(self.names),
-                *function_facts(self.snapshot),
+                *function_facts(self.snapshot, self.names.owner),
             ]
         )
 

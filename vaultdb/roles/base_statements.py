@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from vaultdb.db.privileges import Privilege
 from vaultdb.db.quoting import LIST_SETTINGS, literal, parts_of, qualified
 from vaultdb.db.role_names import RoleNames
-from vaultdb.roles import audit
+from vaultdb.roles import audit, functions
 from vaultdb.roles.base import POWERS
 from vaultdb.roles.fact import Fact
-from vaultdb.roles.functions import BIND_ROW, BIND_ROW_SQL
 from vaultdb.roles.snapshot import Snapshot
 from vaultdb.roles.statements import BY, GRANT_OPTION, GRANTED_ON, statements
 
@@ -142,8 +141,8 @@ class Writer:
         if audit.makes(fact):
             for statement in audit.making(qualified(self.names.audit_owner)):
                 yield OBJECTS, statement
-        elif fact.object == BIND_ROW:
-            yield OBJECTS, BIND_ROW_SQL
+        for statement in functions.making(fact):
+            yield OBJECTS, statement
 
     def _make_setting(self, fact: Fact) -> Iterator[Step]:
         value = fact.value if fact.object in LIST_SETTINGS else literal(fact.value)

@@ -10,7 +10,13 @@ from vaultdb.db.grants import privileges
 from vaultdb.db.quoting import literal, parts_of, qualified, quote_name
 from vaultdb.roles.base import READ_ALL
 from vaultdb.roles.fact import PUBLIC, Fact
-from vaultdb.roles.functions import BIND_ROW, BIND_ROW_SQL, source_fact
+from vaultdb.roles.functions import (
+    BIND_ROW,
+    BIND_ROW_SQL,
+    KEEP_RESTRICTIONS,
+    restriction_facts,
+    source_fact,
+)
 from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan_of
 from vaultdb.roles.scope import DEFAULT_SCHEMA, Scope
@@ -83,6 +89,8 @@ def imagined(scope: Scope) -> Snapshot:
         facts.add(Fact("owner", "schema", quote_name(schema), "the_administrator"))
     facts |= _OPEN_BY_DEFAULT
     facts.add(source_fact(BIND_ROW, BIND_ROW_SQL, "VOLATILE STRICT"))
+    facts.add(Fact("owner", "function", KEEP_RESTRICTIONS, scope.owner))
+    facts.update(restriction_facts(scope.owner))
     others = {f.who for f in wanted if f.fact == "grant"} - scope.capabilities
     return Snapshot(
         frozenset(facts),
@@ -108,6 +116,7 @@ _OPEN_BY_DEFAULT = {
     Fact("grant", "schema", "public", PUBLIC, "USAGE"),
     Fact("grant", "schema", "public", PUBLIC, "CREATE"),
     Fact("grant", "function", "vaultdb.bind_row(bytea,bytea)", PUBLIC, "EXECUTE"),
+    Fact("grant", "function", KEEP_RESTRICTIONS, PUBLIC, "EXECUTE"),
     Fact("grant", "type", "vaultdb.envelope", PUBLIC, "USAGE"),
     *(
         Fact("grant", "function", f"pg_catalog.{function}", PUBLIC, "EXECUTE")

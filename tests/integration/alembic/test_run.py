@@ -164,7 +164,7 @@ def test_down_goes_back_one_revision_or_all(run: Run, project: Project) -> None:
     assert run("migrate", "down", "base", "--yes", "--json").json["steps"][0]["revision"] == "one"
     assert project.version == []
     assert run("migrate", "down", "base", "--yes").out.endswith("there was nothing to revert\n")
-    assert "vaultdb: revision 0001" in run("migrate", "status").out
+    assert "vaultdb: revision 0002" in run("migrate", "status").out
 
 
 def test_down_asks_first(run: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_up_down_up_ends_where_up_ended(empty: Database) -> None:
     migrations.upgrade(empty.migrate_url, realm=REALM)
     first = facts(empty)
     done = downgrade(empty.migrate_url, realm=REALM, revision="base")
-    assert [step.split()[0] for step in done.revisions] == ["0001", "0002"]
+    assert [step.split()[0] for step in done.revisions] == ["0002", "0001"]
     assert {fact[1] for fact in facts(empty) if fact[0] == "column"} == {"alembic_version"}
     migrations.upgrade(empty.migrate_url, realm=REALM)
     assert facts(empty) == first
@@ -226,7 +226,7 @@ def insert_key(database: Database, user: str = "vaultdb_key_officer") -> None:
         ("vaultdb_key_officer", "UPDATE vaultdb.data_key SET wrapped = 'x'", False),
         ("vaultdb_key_officer", "DELETE FROM vaultdb.data_key", False),
         ("vaultdb_key_rotator", "UPDATE vaultdb.data_key SET wrapped = 'x'", True),
-        ("vaultdb_key_rotator", "UPDATE vaultdb.data_key SET state = 'active'", False),
+        ("vaultdb_key_rotator", "UPDATE vaultdb.data_key SET state = 'disabled'", True),
         ("vaultdb_key_rotator", "UPDATE vaultdb.data_key SET tenant = 'x'", False),
         ("vaultdb_key_rotator", "UPDATE vaultdb.data_key SET version = 9", False),
         ("vaultdb_key_rotator", "DELETE FROM vaultdb.data_key", False),
@@ -274,3 +274,16 @@ def test_waiting_for_a_lock_ends(database: Database) -> None:
     finally:
         release.set()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("decrypt_only", "active"), ("disabled", "decrypt_only"), ("destroyed", "active")],
+)
+def test_a_state_never_gives_a_right_back(database: Database, before: str, after: str) -> None:
+    insert_key(database)
+    wrapped = ", wrapped = ''" if before == "destroyed" else ""
+    with database.connect("vaultdb_key_rotator") as connection:
+        connection.execute(f"UPDATE vaultdb.data_key SET state = '{before}'{wrapped}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="stays so"):
+            connection.execute(f"UPDATE vaultdb.data_key SET state = '{after}', wrapped = 'x'")

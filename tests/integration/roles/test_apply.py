@@ -271,3 +271,11 @@ def test_bind_row_is_repaired_to_what_the_migration_made():
     revision = (own_tree().folder / "versions" / "0001_keys_and_names.py").read_text()
     body = BIND_ROW_SQL.partition("$$")[2].partition("$$")[0]
     assert body in revision
+
+
+def test_the_guard_of_key_states_is_repaired_to_what_the_migration_made():
+    from vaultdb.roles.functions import KEEP_RESTRICTIONS_SQL
+
+    revision = (own_tree().folder / "versions" / "0002_rotation.py").read_text()
+    for statement in KEEP_RESTRICTIONS_SQL:
+        assert statement.replace("CREATE OR REPLACE", "CREATE") in revision

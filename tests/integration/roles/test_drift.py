@@ -173,6 +173,14 @@ def _on_the_database() -> dict[str, Injected]:
             "DROP TRIGGER refuse_truncate ON vaultdb_audit.operation",
             "trigger vaultdb_audit.operation.refuse_truncate is missing",
         ),
+        "guard of key states disabled": Injected(
+            "ALTER TABLE vaultdb.data_key DISABLE TRIGGER keep_restrictions",
+            "trigger vaultdb.data_key.keep_restrictions is disabled",
+        ),
+        "guard of key states gone": Injected(
+            "DROP FUNCTION vaultdb.keep_restrictions() CASCADE",
+            "trigger vaultdb.data_key.keep_restrictions is missing",
+        ),
         "trigger of a definer": Injected(
             "CREATE FUNCTION clinic.spy() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             " SET search_path = clinic, pg_temp AS 'BEGIN RETURN NEW; END';"
