@@ -7,8 +7,21 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, QueuePool, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    QueuePool,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.types import TypeEngine
 
 from vaultdb.after_fork import reset_in_children
 from vaultdb.db.connect import new_engine
@@ -25,6 +38,7 @@ from vaultdb.errors import (
     VaultUnavailable,
     VaultUntrusted,
 )
+from vaultdb.keys.naming import describe
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose, WrappedKey
 from vaultdb.settings import DatabaseSettings, Settings
 
@@ -44,8 +58,12 @@ COLUMNS = (
     table.c.state,
     table.c.kek_version,
     table.c.wrapped,
+    table.c.subject,
 )
 """What makes a `WrappedKey`, for `wrapped_key`."""
+
+PLACE = (table.c.tenant, table.c.keyset, table.c.purpose, table.c.subject)
+"""What makes a `KeyScope`."""
 
 
 class PostgresKeyStore:
@@ -108,7 +126,7 @@ class PostgresKeyStore:
             KeyUnavailable: the database cannot be reached.
 
         """
-        return self._read(realm, table.c.key_id.in_(key_ids))
+        return self._read(realm, table.c.key_id == any_(_array(key_ids, LargeBinary)))
 
     def by_scopes(self, realm: UUID, scopes: Collection[KeyScope]) -> Sequence[WrappedKey]:
         """Return every version of these scopes that is not destroyed, in one query.
@@ -118,46 +136,43 @@ class PostgresKeyStore:
             KeyUnavailable: the database cannot be reached.
 
         """
-        wanted = [(scope.tenant, scope.keyset, scope.purpose.value) for scope in scopes]
-        place = tuple_(table.c.tenant, table.c.keyset, table.c.purpose)
         living = table.c.state != KeyState.DESTROYED.value
-        return self._read(realm, place.in_(wanted), living)
+        return self._read(realm, _is_in(scopes), living)
 
     def all(self, realm: UUID) -> Sequence[WrappedKey]:
-        """Return every key of the realm, by tenant, keyset, purpose and version."""
+        """Return every key of the realm, by tenant, keyset, purpose, subject and version."""
         return self._read(realm)
 
     def insert(self, key: WrappedKey) -> WrappedKey:
         """Add a key, commit, and return the row that is there now: ours, or the one before it.
 
         Raises:
-            ConfigurationError: the login may not add keys.
+            ConfigurationError: the login may not add keys, or this version was destroyed.
             SchemaError: the database is not migrated or belongs to another realm.
             KeyUnavailable: the database cannot be reached.
 
         """
-        values = {
-            "key_id": key.key_id,
-            "realm": key.realm,
-            "tenant": key.scope.tenant,
-            "keyset": key.scope.keyset,
-            "purpose": key.scope.purpose.value,
-            "version": key.version,
-            "state": key.state.value,
-            "kek_version": key.kek_version,
-            "wrapped": key.wrapped,
-        }
-        with self.connection(key.realm, "add a data key") as connection:
-            connection.execute(insert(table).values(values).on_conflict_do_nothing())
+        return self.insert_all(key.realm, [key])[0]
+
+    def insert_all(self, realm: UUID, keys: Sequence[WrappedKey]) -> Sequence[WrappedKey]:
+        """Add keys in one transaction, and return the rows that are there now, in this order.
+
+        Raises:
+            ConfigurationError: the login may not add keys, or a version of one was destroyed.
+            SchemaError: the database is not migrated or belongs to another realm.
+            KeyUnavailable: the database cannot be reached.
+
+        """
+        if not keys:
+            return ()
+        # In one order, so that two who add the same keys do not wait for each other in a ring.
+        values = [_values(key) for key in sorted(keys, key=lambda key: (key.scope, key.version))]
+        with self.connection(realm, "add a data key") as connection:
+            connection.execute(insert(table).on_conflict_do_nothing(), values)
         # The loser of a race waits in ON CONFLICT for the winner's commit, and reads it here.
-        rows = self.by_scopes(key.realm, [key.scope])
-        winner = next((row for row in rows if row.version == key.version), None)
-        if winner is None:
-            raise ConfigurationError(
-                "the data key was not stored: another key has its id or its version was destroyed;"
-                " look at: vaultdb keys list"
-            )
-        return winner
+        rows = self.by_scopes(realm, {key.scope for key in keys})
+        there = {(row.scope, row.version): row for row in rows}
+        return [_stored(there.get((key.scope, key.version)), key) for key in keys]
 
     @contextmanager
     def connection(self, realm: UUID, doing: str) -> Iterator[Connection]:
@@ -183,7 +198,7 @@ class PostgresKeyStore:
         self._engine.dispose(close=False)
 
     def _read(self, realm: UUID, *conditions: ColumnElement[bool]) -> list[WrappedKey]:
-        order = (table.c.tenant, table.c.keyset, table.c.purpose, table.c.version)
+        order = (*PLACE, table.c.version)
         statement = select(*COLUMNS).where(table.c.realm == realm, *conditions).order_by(*order)
         with self.connection(realm, "read the key table") as connection:
             return [wrapped_key(row) for row in connection.execute(statement)]
@@ -215,7 +230,7 @@ def _on_primary(settings: Settings | DatabaseSettings) -> Settings | DatabaseSet
 
 def wrapped_key(row: Any) -> WrappedKey:
     """Return the key of one row of `COLUMNS`."""
-    scope = KeyScope(row.tenant, row.keyset, Purpose(row.purpose))
+    scope = KeyScope(row.tenant, row.keyset, Purpose(row.purpose), row.subject)
     return WrappedKey(
         key_id=bytes(row.key_id),
         realm=row.realm,
@@ -225,3 +240,40 @@ def wrapped_key(row: Any) -> WrappedKey:
         kek_version=row.kek_version,
         wrapped=row.wrapped,
     )
+
+
+def _values(key: WrappedKey) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "realm": key.realm,
+        "tenant": key.scope.tenant,
+        "keyset": key.scope.keyset,
+        "purpose": key.scope.purpose.value,
+        "subject": key.scope.subject,
+        "version": key.version,
+        "state": key.state.value,
+        "kek_version": key.kek_version,
+        "wrapped": key.wrapped,
+    }
+
+
+def _stored(row: WrappedKey | None, key: WrappedKey) -> WrappedKey:
+    if row is None:
+        raise ConfigurationError(
+            f"version {key.version} of the {describe(key.scope)} was not stored: another key has"
+            " its id or this version was destroyed; look at: vaultdb keys list"
+        )
+    return row
+
+
+def _is_in(scopes: Collection[KeyScope]) -> ColumnElement[bool]:
+    """Compare with arrays and not with a list of parameters, of which there are 65,535 at most."""
+    parts = zip(*((s.tenant, s.keyset, s.purpose.value, s.subject) for s in scopes), strict=True)
+    arrays = [_array(part, Text) for part in parts] or [_array((), Text)] * len(PLACE)
+    names = [column.name for column in PLACE]
+    wanted = func.unnest(*arrays).table_valued(*names).render_derived()
+    return tuple_(*PLACE).in_(select(*(wanted.c[name] for name in names)))
+
+
+def _array(values: Collection[object], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+    return bindparam(None, list(values), type_=ARRAY(type_), unique=True)

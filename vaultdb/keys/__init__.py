@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaultdb.keys.creation import create_key, next_version
 from vaultdb.keys.data_key import DataKey
+from vaultdb.keys.index_keys import incoming_index_key, writing_index_key
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.provider import BATCH_SIZE, KeyProvider
 from vaultdb.keys.store import KeyStore, MemoryKeyStore
@@ -21,5 +22,7 @@ __all__ = [
     "Purpose",
     "WrappedKey",
     "create_key",
+    "incoming_index_key",
     "next_version",
+    "writing_index_key",
 ]

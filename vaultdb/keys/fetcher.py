@@ -147,7 +147,7 @@ class Fetcher:
         since = self.now
         found = self._reader.rows_of_ids(key_ids)
         unknown = set(key_ids).difference(row.key_id for row in found)
-        rows = [row for row in found if scope is None or row.scope == scope]
+        rows = [row for row in found if scope is None or row.scope.is_within(scope)]
         destroyed = [row.key_id for row in rows if row.state is KeyState.DESTROYED]
         until = self._clock() + UNKNOWN_TTL
         with self._lock:

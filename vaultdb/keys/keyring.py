@@ -116,8 +116,13 @@ class Keyring:
                 return cached.key
         return self._get_slowly(key_id, scope)
 
-    def active(self, tenant: str, keyset: str) -> DataKey:
+    def active(self, tenant: str, keyset: str, *, subject: str = "") -> DataKey:
         """Return the DEK that new values are encrypted with: the highest version.
+
+        Args:
+            tenant: whose values, empty when there are no tenants.
+            keyset: that the column names.
+            subject: the data subject that has a DEK of its own, empty when it is the keyset's.
 
         Raises:
             KeyMissing: none exists and `create_keys` is off, or the highest is not active.
@@ -125,10 +130,12 @@ class Keyring:
             KeyDenied, KeyUnavailable: it cannot be unwrapped.
 
         """
-        return self._settle(KeyScope(tenant, keyset, Purpose.DATA), Ring.active)
+        return self._settle(KeyScope(tenant, keyset, Purpose.DATA, subject), Ring.active)
 
     def index_keys(self, tenant: str, keyset: str) -> Sequence[DataKey]:
-        """Return the index DEKs, newest first: the first one writes, a query asks for all.
+        """Return the index DEKs, newest first: a query asks for all of them.
+
+        Which of them writes, `writing_index_key` and `incoming_index_key` say.
 
         Raises:
             KeyMissing, KeyRollback, KeyDenied, KeyUnavailable: as `active`, for any of them.
@@ -139,15 +146,15 @@ class Keyring:
     def is_warm(self, scopes: Iterable[KeyScope]) -> bool:
         """Return whether `load` would return at once, so that an event loop may call it."""
         now = self._clock()
-        return all(self._is_warm(scope, now) for scope in scopes)
+        return all(self._warm(scope, now) is not None for scope in scopes)
 
     def answers_at_once(self, scope: KeyScope) -> bool:
         """Return whether `active` or `index_keys` has its key at hand; bad news is looked at anew.
 
         So an event loop asks them itself only then.
         """
-        ring = self._cache.rings.get(scope)
-        return ring is not None and self._is_warm(scope, self._clock()) and ring.is_usable
+        ring = self._warm(scope, self._clock())
+        return ring is not None and ring.is_usable
 
     def load(self, scopes: Iterable[KeyScope]) -> None:
         """Have all live DEKs of these scopes cached: one query, one unwrap per 100 keys, or none.
@@ -160,7 +167,7 @@ class Keyring:
 
         """
         now = self._clock()
-        cold = [scope for scope in dict.fromkeys(scopes) if not self._is_warm(scope, now)]
+        cold = [scope for scope in dict.fromkeys(scopes) if self._warm(scope, now) is None]
         if cold:
             self._refuse_when_closed()
             self._fetcher.fetch(cold)
@@ -231,9 +238,7 @@ class Keyring:
         """Choose from a scope's ring; look at the key table again before giving bad news."""
         before = self._fetcher.now
         now = self._clock()
-        ring = self._cache.rings.get(scope)
-        if ring is None or not self._is_warm(scope, now):
-            ring = self._fetched(scope)
+        ring = self._warm(scope, now) or self._fetched(scope)
         try:
             return choose(ring)
         except (KeyMissing, KeyDenied, KeyRollback) as error:
@@ -258,12 +263,12 @@ class Keyring:
         if outage is not None:
             raise outage
 
-    def _is_warm(self, scope: KeyScope, now: float) -> bool:
+    def _warm(self, scope: KeyScope, now: float) -> Ring | None:
         ring = self._cache.rings.get(scope)
         if ring is None or now >= ring.usable_until:
-            return False
+            return None
         self._touch(ring, now)
-        return True
+        return ring
 
     def _touch(self, ring: Ring, now: float) -> None:
         ring.used_at = now

@@ -10,7 +10,8 @@ from vaultdb.keys.wrapped_key import KeyScope, Purpose
 def describe(scope: KeyScope) -> str:
     """Name a scope inside a sentence."""
     tenant = f"tenant {scope.tenant!r}" if scope.tenant else "no tenant"
-    return f"{scope.purpose} key of keyset {scope.keyset!r} for {tenant}"
+    subject = f"subject {scope.subject!r} of " if scope.subject else ""
+    return f"{scope.purpose} key of keyset {scope.keyset!r} for {subject}{tenant}"
 
 
 def create_command(scope: KeyScope) -> str:
@@ -20,4 +21,6 @@ def create_command(scope: KeyScope) -> str:
         words += ["--tenant", scope.tenant]
     if scope.purpose is not Purpose.DATA:
         words += ["--purpose", scope.purpose.value]
+    if scope.subject:
+        words += ["--subject", scope.subject]
     return shlex.join(words)

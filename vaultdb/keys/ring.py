@@ -11,7 +11,7 @@ from vaultdb.keys.fault import Fault
 from vaultdb.keys.naming import create_command, describe
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, WrappedKey
 
-USABLE = frozenset({KeyState.ACTIVE, KeyState.DECRYPT_ONLY})
+USABLE = frozenset({KeyState.INCOMING, KeyState.ACTIVE, KeyState.DECRYPT_ONLY})
 """The states in which a DEK is unwrapped at all."""
 
 
@@ -81,6 +81,8 @@ class Ring:
     def active(self) -> DataKey:
         """Return the DEK of the highest version; an older one never takes its place.
 
+        An incoming one is no candidate yet: it is searched for, and does not write.
+
         Raises:
             KeyRollback: the highest version is below one that was seen or is pinned.
             KeyMissing: there is no version, or the highest one is not active.
@@ -94,11 +96,13 @@ class Ring:
                 f"{self.floor} was seen before or is pinned in keyring.minimum_versions; "
                 "restore the key table"
             )
-        if not self.rows:
+        newest = self.rows[0] if self.rows else None
+        if newest is not None and newest.state is KeyState.INCOMING:
+            newest = next((row for row in self.rows if row.state is not KeyState.INCOMING), None)
+        if newest is None:
             raise KeyMissing(
                 f"there is no {describe(self.scope)}; create it with: {create_command(self.scope)}"
             )
-        newest = self.rows[0]
         if newest.state is not KeyState.ACTIVE:
             raise KeyMissing(
                 f"the newest {describe(self.scope)}, version {newest.version}, is {newest.state}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from vaultdb.crypto.encoding import canon
@@ -22,26 +23,37 @@ class Purpose(StrEnum):
 class KeyState(StrEnum):
     """What a DEK may still do. A state can only take rights away, never give them back."""
 
+    INCOMING = "incoming"
+    """an index key that is searched for already and does not write what is searched today"""
     ACTIVE = "active"
     DECRYPT_ONLY = "decrypt_only"
     DISABLED = "disabled"
     DESTROYED = "destroyed"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyScope:
+class KeyScope(NamedTuple):
     """The values one DEK serves, within a realm.
+
+    A tuple, because one is made and looked up for every statement: that takes half the time
+    of a frozen dataclass.
 
     Args:
         tenant: at most 64 characters, empty when there are no tenants.
         keyset: the name that columns share keys under.
         purpose: data or index.
+        subject: the data subject whose values alone it serves, empty for all others of the keyset;
+            not secret, and stored in the key table as it is.
 
     """
 
     tenant: str
     keyset: str
     purpose: Purpose
+    subject: str = ""
+
+    def is_within(self, whole: KeyScope) -> bool:
+        """Whether this is the scope of a whole keyset, or of one data subject in it."""
+        return self[:3] == whole[:3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,11 @@ class WrappedKey:
 
 
 def wrapping_context(realm: UUID, scope: KeyScope, version: int) -> bytes:
-    """Encode realm, tenant, label, keyset, purpose and version (u32 big-endian), in this order."""
+    """Encode realm, tenant, label, keyset, purpose and version (u32 big-endian), in this order.
+
+    The subject follows where there is one, so contexts without one are what they always were.
+    """
+    subject = (scope.subject.encode(),) if scope.subject else ()
     return canon(
         realm.bytes,
         scope.tenant.encode(),
@@ -81,4 +97,5 @@ def wrapping_context(realm: UUID, scope: KeyScope, version: int) -> bytes:
         scope.keyset.encode(),
         scope.purpose.encode(),
         version.to_bytes(4, "big"),
+        *subject,
     )

@@ -14,6 +14,7 @@ from vaultdb.crypto.associated_data import ColumnIdentity
 from vaultdb.crypto.derive import key_id
 from vaultdb.errors import ConfigurationError, DecryptionError
 from vaultdb.keys import DataKey, KeyScope, KeyState, Purpose, WrappedKey
+from vaultdb.keys.wrapped_key import wrapping_context
 
 DEK = bytes(range(32))
 COLUMN = ColumnIdentity("app.patient.ssn", "str")
@@ -101,3 +102,33 @@ def test_the_wrapping_context_is_what_the_format_says() -> None:
 
 def test_a_row_shows_no_wrapped_text() -> None:
     assert "wrapped-text" not in repr(row())
+
+
+def test_a_subject_is_the_seventh_part_of_the_wrapping_context() -> None:
+    scope = KeyScope("acme", "default", Purpose.DATA)
+    without = wrapping_context(REALM, scope, 1)
+    assert wrapping_context(REALM, scope._replace(subject="p-1"), 1) == (
+        b"\x07" + without[1:] + b"\0\0\0\x03p-1"
+    )
+
+
+def test_the_wrapping_context_without_a_subject_never_changes() -> None:
+    """Made by hand from DESIGN section 4; every wrapped DEK there is depends on it."""
+    context = wrapping_context(UUID(int=1), KeyScope("ä", "default", Purpose.INDEX), 258)
+    assert context.hex() == (
+        "06"
+        "0000001000000000000000000000000000000001"
+        "00000002c3a4"
+        "0000000e" + b"vaultdb/dek/v1".hex() + "00000007" + b"default".hex() + "00000005"
+        "696e646578"
+        "0000000400000102"
+    )
+
+
+def test_a_subject_is_within_its_keyset_and_in_no_other() -> None:
+    whole = KeyScope("acme", "default", Purpose.DATA)
+    subject = whole._replace(subject="p-1")
+    assert subject.is_within(whole)
+    assert whole.is_within(whole)
+    assert not subject.is_within(whole._replace(tenant="globex"))
+    assert not subject.is_within(whole._replace(purpose=Purpose.INDEX))
