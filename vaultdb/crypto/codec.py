@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 
 class Codec(Protocol[T]):
-    """The encoding of one type. Holds no key and no value, and may be pickled."""
+    """The encoding of one type. Holds no key and no value, and may be pickled.
+
+    A codec may have `encode_all(values)` too, where that is faster than one by one.
+    """
 
     type_tag: ClassVar[str]
     """The type's name in associated data; stored values depend on it for ever."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from vaultdb.crypto.codec import Codec
@@ -25,12 +25,25 @@ class FramedCodec(Generic[T]):
 
     """
 
-    __slots__ = ("_bare", "_decode", "_encode", "_padded", "_tails", "_version", "codec", "pad")
+    __slots__ = (
+        "_bare",
+        "_decode",
+        "_encode",
+        "_encode_all",
+        "_padded",
+        "_tails",
+        "_version",
+        "codec",
+        "pad",
+    )
 
     def __init__(self, codec: Codec[T], pad: int | None) -> None:
         self.codec = codec
         self.pad = pad
         self._encode = codec.encode
+        self._encode_all: Callable[[Sequence[T]], list[bytes]] = getattr(
+            codec, "encode_all", self._one_by_one
+        )
         self._decode = codec.decode
         self._version = codec.version
         self._tails = () if pad is None else padding_tails(pad)
@@ -56,9 +69,9 @@ class FramedCodec(Generic[T]):
             return self._padded + payload + tails[size % len(tails)]
         return self._bare + payload
 
-    def encode_all(self, values: Iterable[T]) -> list[bytes]:
+    def encode_all(self, values: Sequence[T]) -> list[bytes]:
         """Build the frames of several values; see `encode`."""
-        payloads = list(map(self._encode, values))
+        payloads = self._encode_all(values)
         if max(map(len, payloads), default=0) > MAX_PAYLOAD_SIZE:
             for payload in payloads:
                 check_payload(payload)
@@ -90,6 +103,9 @@ class FramedCodec(Generic[T]):
             return self._decode(frame[FRAME_HEADER_SIZE:], self._version)
         _, version, payload = open_frame(frame)
         return self._decode(payload, version)
+
+    def _one_by_one(self, values: Sequence[T]) -> list[bytes]:
+        return list(map(self._encode, values))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FramedCodec, (self.codec, self.pad)

@@ -19,10 +19,12 @@ columns encodes to.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from enum import IntEnum
-from struct import Struct
-from typing import Final
+from struct import Struct, pack
+from struct import error as struct_error
+from typing import Final, cast
 from uuid import UUID
 
 from vaultdb.crypto.encoding import pack_u32
@@ -66,6 +68,18 @@ def encode_key_part(tag: KeyTag, value: object) -> bytes:
 
     """
     return _ENCODERS[tag](value)
+
+
+def encode_key_parts(tag: KeyTag, values: Sequence[object]) -> list[bytes]:
+    """Encode one key column's values in several rows; see `encode_key_part`."""
+    types = set(map(type, values))
+    if tag is KeyTag.INTEGER and types == {int}:
+        with suppress(struct_error):  # out of range: the slow way names it
+            packed = pack(f">{len(values)}q", *values)
+            return [packed[at : at + 8] for at in range(0, len(packed), 8)]
+    if tag is KeyTag.UUID and types == {UUID}:
+        return [value.bytes for value in cast("Sequence[UUID]", values)]
+    return list(map(_ENCODERS[tag], values))
 
 
 def row_binding(parts: Sequence[tuple[KeyTag, bytes]]) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from os import getpid
 from typing import Final, NoReturn
 from uuid import UUID
@@ -166,18 +167,26 @@ class ValueCipher:
         """
         if not set(map(len, nonce_tails)) <= {NONCE_TAIL_SIZE}:
             raise ValueError("a nonce tail has 12 bytes; draw it with nonce_tails()")
+        if not len(frames) == len(rows) == len(nonce_tails):
+            raise ValueError("each frame needs a row binding and a nonce tail of its own")
         prefix = self._prefixes[column.encoded]
         writer = self._writer
         if writer.process != getpid():  # a fork cannot happen in the middle of this thread's loop
             writer = self._writer = self._new_writer()
-        uses, head, encrypt = writer.uses, writer.head, writer.encrypt
         envelopes: list[bytes] = []
-        for frame, row, tail in zip(frames, rows, nonce_tails, strict=True):
-            if next(uses, None) is None:
+        while (done := len(envelopes)) < len(frames):
+            # Takes as many uses as there are, in one step that no other thread can part.
+            room = len(list(islice(writer.uses, len(frames) - done)))
+            if not room:
                 writer = self._writer = self._new_writer()
-                uses, head, encrypt = writer.uses, writer.head, writer.encrypt
-            associated = prefix + _lengths[len(row)] + row
-            envelopes.append(head + tail + encrypt(tail, frame, associated))
+                continue
+            head, encrypt, end = writer.head, writer.encrypt, done + room
+            envelopes += [
+                head + tail + encrypt(tail, frame, prefix + _lengths[len(row)] + row)
+                for frame, row, tail in zip(
+                    frames[done:end], rows[done:end], nonce_tails[done:end], strict=True
+                )
+            ]
         return envelopes
 
     def decrypt(self, column: ColumnIdentity, envelope: bytes, row: bytes) -> bytes:

@@ -11,7 +11,13 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Column, ColumnElement, Table
 
 from vaultdb.crypto.encoding import pack_u32
-from vaultdb.crypto.row_binding import FIXED_SIZES, KeyTag, encode_key_part, row_binding
+from vaultdb.crypto.row_binding import (
+    FIXED_SIZES,
+    KeyTag,
+    encode_key_part,
+    encode_key_parts,
+    row_binding,
+)
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.options import Bind
@@ -59,7 +65,8 @@ class RowKey:
             # All bindings start alike: one integer, UUID or date of the same size.
             tag = self.tags[0]
             head = bytes((1, tag)) + pack_u32(FIXED_SIZES[tag])
-            return [head + encode_key_part(tag, _typed(tag, value)) for value in values[0]]
+            given = [_typed(tag, value) for value in values[0]] if tag is KeyTag.UUID else values[0]
+            return [head + part for part in encode_key_parts(tag, given)]
         return [self.encode(key) for key in zip(*values, strict=True)]
 
     def expression(self, columns: Sequence[ColumnElement[Any]]) -> ColumnElement[bytes]:
