@@ -43,12 +43,16 @@ PKI_MOUNT = "vaultdb-pki"
 ROLE_PREFIX = "vaultdb_"
 """What the names of the capability roles in PostgreSQL begin with, unless the settings differ."""
 
+BACKUP_DAYS = 35
+"""Days that a backup of the key table is kept: a month, and a few days to notice."""
+
 LEASE_OVERLAP = 60.0
 """Seconds that a replaced login still works: longer than the application's longest transaction."""
 
 Role = Literal[
-    "app", "reader", "officer", "rotator", "reencryptor", "auditor", "backup", "migrator", "admin"
-]
+    "app", "reader", "officer", "rotator", "reencryptor", "shredder", "auditor", "backup",
+    "migrator", "admin",
+]  # fmt: skip
 """Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
 
 
@@ -222,6 +226,13 @@ class KeyringSettings(_Section):
     minimum_versions: Annotated[Mapping[str, int], Env("MINIMUM_VERSIONS")] = Field(
         default_factory=dict,
         description="oldest acceptable newest version per keyset; in the environment a=1,b=2",
+    )
+
+    backup_folder: Annotated[Path | None, Env("KEY_BACKUP_FOLDER")] = Field(
+        None, description="folder for backups of the key table, one after every rewrap"
+    )
+    backup_days: Annotated[int, Env("KEY_BACKUP_DAYS")] = Field(
+        BACKUP_DAYS, ge=1, description="days that such a backup is kept; the newest always is"
     )
 
     @field_validator("minimum_versions", mode="before")
