@@ -1,0 +1,3 @@
+"""Readers of what other packages have encrypted; they write nothing."""
+
+from __future__ import annotations
