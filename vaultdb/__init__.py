@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         VaultUntrusted,
     )
     from vaultdb.guard.principal import Acting, acting_as
+    from vaultdb.orm.bulk import DecryptedBatch, bulk_decrypt, copy_in
     from vaultdb.orm.columns import encrypted
     from vaultdb.orm.indexes import Equality
     from vaultdb.orm.text_columns import columns
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acting",
     "ConfigurationError",
+    "DecryptedBatch",
     "DecryptionError",
     "DevStackError",
     "Encrypted",
@@ -66,7 +68,9 @@ __all__ = [
     "VaultUntrusted",
     "access",
     "acting_as",
+    "bulk_decrypt",
     "columns",
+    "copy_in",
     "create_async_engine",
     "create_engine",
     "encrypted",
@@ -75,13 +79,16 @@ __all__ = [
 
 _HOMES = {
     "Acting": "vaultdb.guard.principal",
+    "DecryptedBatch": "vaultdb.orm.bulk",
     "Encrypted": "vaultdb.orm.types",
     "Equality": "vaultdb.orm.indexes",
     "Grant": "vaultdb.roles.grant",
     "Settings": "vaultdb.settings",
     "access": "vaultdb.roles.access",
     "acting_as": "vaultdb.guard.principal",
+    "bulk_decrypt": "vaultdb.orm.bulk",
     "columns": "vaultdb.orm.text_columns",
+    "copy_in": "vaultdb.orm.bulk",
     "create_async_engine": "vaultdb.engine",
     "create_engine": "vaultdb.engine",
     "encrypted": "vaultdb.orm.columns",

@@ -11,7 +11,7 @@ import copy
 import logging
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 from psycopg.pq import DiagnosticField
@@ -21,9 +21,9 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from vaultdb.errors import VaultDBError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine, ExceptionContext
+    from sqlalchemy.engine import Dialect, Engine, ExceptionContext
 
-__all__ = ["install_redaction"]
+__all__ = ["install_redaction", "redacted"]
 
 WITHHELD: Final = "values are withheld"
 
@@ -81,6 +81,34 @@ def _redact(context: ExceptionContext) -> BaseException | None:
         # SQLAlchemy raises it `from original`: the same object would become its own cause
         return copy.copy(original)
     return None
+
+
+def redacted(error: psycopg.Error, statement: str, dialect: Dialect) -> DBAPIError:
+    """Return SQLAlchemy's error for one of psycopg's that did not pass SQLAlchemy, without values.
+
+    Args:
+        error: rewritten where it is.
+        statement: the SQL, without values.
+        dialect: of the engine.
+
+    """
+    for each in _chain(error):
+        if isinstance(each, psycopg.Error):
+            _rewrite(each)
+    wrapped: Any = DBAPIError.instance(
+        statement,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=_is_disconnect(dialect, error),
+        dialect=dialect,
+    )
+    return cast("DBAPIError", wrapped)
+
+
+def _is_disconnect(dialect: Any, error: psycopg.Error) -> bool:
+    return bool(dialect.is_disconnect(error, None, None))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
