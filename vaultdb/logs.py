@@ -12,3 +12,5 @@ VAULT = logging.getLogger("vaultdb.vault")
 """Logins and renewals."""
 MIGRATIONS = logging.getLogger("vaultdb.migrations")
 """What a migration waits for, and what it could not record."""
+JOBS = logging.getLogger("vaultdb.jobs")
+"""What work over rows waits for, and workers that were lost."""

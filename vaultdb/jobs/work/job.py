@@ -93,7 +93,8 @@ class JobResult:
         changed: rows changed in all passes.
         conflicts: rows met that somebody else had locked or changed.
         quarantined: values left as they are.
-        remaining: rows that still need work; 0, or the quarantined ones, when it finished.
+        remaining: rows that still need work: 0, or the quarantined ones, when it finished; None
+            when it was paused or cancelled and nobody counted.
 
     """
 
@@ -101,4 +102,4 @@ class JobResult:
     changed: int
     conflicts: int
     quarantined: int
-    remaining: int
+    remaining: int | None

@@ -1,4 +1,5 @@
--- A chunk that is free, or whose worker has not been heard of for as long as its lease.
+-- A chunk that is free, or whose worker has not been heard of for as long as its lease, or that the
+-- same worker dropped when its connection broke.
 UPDATE vaultdb.job_chunk AS c
 SET worker = :worker,
     lease_until = clock_timestamp() + make_interval(secs => :lease),
@@ -7,7 +8,7 @@ FROM (
   SELECT f.job, f.number
   FROM vaultdb.job_chunk AS f
   WHERE f.job = :job AND f.finished_at IS NULL
-    AND (f.lease_until IS NULL OR f.lease_until < clock_timestamp())
+    AND (f.lease_until IS NULL OR f.lease_until < clock_timestamp() OR f.worker = :worker)
     AND (SELECT j.state FROM vaultdb.job AS j WHERE j.id = f.job) = 'running'
   ORDER BY f.number
   LIMIT 1
