@@ -1,0 +1,52 @@
+"""A database, an engine of the rotator's login, and tools without keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, MetaData, QueuePool
+
+from tests.fixtures.postgres import Database
+from vaultdb.db.connect import new_engine
+from vaultdb.db.role_names import RoleNames
+from vaultdb.jobs.work.store import JobStore
+from vaultdb.jobs.work.task import Tools
+from vaultdb.jobs.work.throttle import NoThrottle
+from vaultdb.settings import DatabaseSettings
+
+ROTATOR = RoleNames().rotator
+
+
+@pytest.fixture
+def engine(database: Database) -> Iterator[Engine]:
+    """An engine of the rotator's login."""
+    settings = DatabaseSettings.model_validate({"url": database.rotator_url})
+    engine = new_engine(settings, poolclass=QueuePool, pool_size=6)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> JobStore:
+    return JobStore(engine)
+
+
+@pytest.fixture
+def tools_of(engine: Engine) -> Callable[..., Tools]:
+    """Make the tools of a worker without keys."""
+
+    def make(metadata: MetaData | None = None, batch: int = 10) -> Tools:
+        return Tools(metadata or MetaData(), None, None, engine, NoThrottle(batch))
+
+    return make
+
+
+def open_to_rotator(database: Database, *names: str) -> None:
+    """Let the rotator read and change whole tables."""
+    with database.connect() as connection:
+        for name in names:
+            statement = sql.SQL("GRANT SELECT, UPDATE ON {} TO {}")
+            table, role = sql.Identifier(*name.split(".")), sql.Identifier(ROTATOR)
+            connection.execute(statement.format(table, role))
