@@ -132,11 +132,14 @@ class _Copying:
         driver: Any = self._connection.connection.driver_connection
         for column, each in zip(columns, there, strict=True):
             if column.name not in self._packers:
-                self._packers[column.name] = packer_for(each.oid, driver)
+                # an array of arrays would be one array of more dimensions
+                self._packers[column.name] = (
+                    None if each.type.endswith("[]") else packer_for(each.oid, driver)
+                )
         packers = [self._packers[column.name] for column in columns]
         fields = [
-            pack(packer or text_packer_for(each.oid, driver), given, column)
-            for packer, each, given, column in zip(packers, there, values, columns, strict=True)
+            pack(packer or text_packer_for(driver), given, column)
+            for packer, given, column in zip(packers, values, columns, strict=True)
         ]
         quote = self._connection.dialect.identifier_preparer.quote
         names = [quote(column.name) for column in columns]

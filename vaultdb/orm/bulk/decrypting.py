@@ -28,7 +28,8 @@ class DecryptedBatch:
     """Some rows, column by column; secret.
 
     Args:
-        columns: by name, in the statement's order, lists of one length.
+        columns: by name, in the statement's order, lists of one length. SQLAlchemy numbers names
+            that come twice: `id`, `id_1`.
 
     """
 
@@ -75,7 +76,7 @@ def bulk_decrypt(
         the batches, none of them empty.
 
     Raises:
-        StatementRefused: two columns have one name, or the statement selects whole objects.
+        StatementRefused: the statement selects whole objects.
         DecryptionError: a value is not what was encrypted for its row.
         KeyUnavailable, KeyDenied: a key cannot be had.
 
@@ -84,11 +85,7 @@ def bulk_decrypt(
         raise ConfigurationError("batch_rows is the number of rows in memory: at least 1")
     query = _columns_of(statement)
     result = session.execute(query, execution_options={"yield_per": batch_rows})
-    names = list(result.keys())
-    if len(set(names)) < len(names):
-        result.close()
-        raise StatementRefused("two columns have one name: give one of them a label()")
-    return _batches(result, names)
+    return _batches(result, list(result.keys()))
 
 
 def _batches(result: Any, names: Sequence[str]) -> Iterator[DecryptedBatch]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from psycopg import Error
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import Format
 
 from vaultdb.errors import ValueRefused
@@ -68,13 +69,18 @@ def packer_for(oid: int, context: AdaptContext) -> Packer | None:
         return _sized
     if oid == _UUID:
         return lambda values: _sized(list(map(_uuid, values)))
-    return _dumping(oid, context, Format.BINARY)
+    return _dumping(oid, context)
 
 
-def text_packer_for(oid: int, context: AdaptContext) -> Packer:
-    """Return what packs values as the text that PostgreSQL reads for a type."""
-    packer = _dumping(oid, context, Format.TEXT)
-    return packer or (lambda values: _sized([str(value).encode() for value in values]))
+def text_packer_for(context: AdaptContext) -> Packer:
+    """Return what packs values of any type as text, which PostgreSQL casts to the column's."""
+    transformer = Transformer(context)
+
+    def dump(value: Any) -> bytes:
+        dumped = transformer.get_dumper(value, PyFormat.TEXT).dump(value)
+        return bytes(cast("bytes", dumped))
+
+    return lambda values: _sized(list(map(dump, values)))
 
 
 def pack(packer: Packer, values: Sequence[Any], column: object) -> list[bytes]:
@@ -104,9 +110,9 @@ def _integer_packer(layout: Struct) -> Packer:
     return lambda values: list(map(layout.pack, repeat(size), values))
 
 
-def _dumping(oid: int, context: AdaptContext, format_: Format) -> Packer | None:
+def _dumping(oid: int, context: AdaptContext) -> Packer | None:
     try:
-        dumper = context.adapters.get_dumper_by_oid(oid, format_)
+        dumper = context.adapters.get_dumper_by_oid(oid, Format.BINARY)
     except Error:
         return None
     dump = dumper(NoneType, context).dump

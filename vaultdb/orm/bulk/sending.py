@@ -56,15 +56,17 @@ def copy_rows(
 
     Args:
         connection: in a transaction.
-        table: quoted.
-        columns: quoted.
+        table: quoted by the dialect.
+        columns: quoted by the dialect.
         fields: of each column, in all rows.
 
     Raises:
         DBAPIError: PostgreSQL refused it; without values.
 
     """
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    # Without parameters psycopg leaves a % alone, which SQLAlchemy has doubled for it.
+    named = f"{table} ({', '.join(columns)})".replace("%%", "%")
+    statement = f"COPY {named} FROM STDIN (FORMAT BINARY)"
     count = _COUNT.pack(len(columns))
     rows = b"".join(chain.from_iterable(zip(repeat(count), *fields, strict=False)))
     data = b"".join((_SIGNATURE, rows, _TRAILER))
@@ -87,8 +89,8 @@ def insert_rows(
 
     Args:
         connection: in a transaction.
-        table: quoted.
-        columns: quoted.
+        table: quoted by the dialect.
+        columns: quoted by the dialect.
         types: of each column: the OID of the array's elements, the column's type, and whether
             the elements are text that is cast to it.
         fields: of each column, in all rows.
@@ -97,7 +99,6 @@ def insert_rows(
         DBAPIError: PostgreSQL refused it; without values.
 
     """
-    table, columns = _escaped(table), [_escaped(column) for column in columns]
     names = [f"c{number}" for number in range(len(columns))]
     arrays = ", ".join(f"%b::{'text' if cast else type_}[]" for _, type_, cast in types)
     values = ", ".join(
@@ -149,11 +150,6 @@ async def _insert_async(
         cursor.adapters.register_dumper(_Packed, _PackedDumper)
         done = await cursor.execute(statement.encode(), packed)
         return done.rowcount
-
-
-def _escaped(name: str) -> str:
-    """Return a quoted name as it stands in a statement with parameters."""
-    return name.replace("%", "%%")
 
 
 def _pieces(data: bytes) -> list[bytes]:

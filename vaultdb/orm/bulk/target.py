@@ -41,7 +41,7 @@ class StoredTable:
     """What copying has to know about a table in the database."""
 
     name: str
-    """quoted, with its schema where it has one"""
+    """quoted by the dialect, which doubles a %, with its schema where it has one"""
     columns: Mapping[str, StoredColumn]
     row_security: bool
     """whether policies apply to this login, so that PostgreSQL refuses COPY"""
@@ -103,7 +103,7 @@ def stored(connection: Connection, table: Table, schema: str | None) -> StoredTa
     name = preparer.quote(table.name)
     if schema is not None:
         name = f"{preparer.quote_schema(schema)}.{name}"
-    rows = connection.execute(_LOOK, {"table": name}).all()
+    rows = connection.execute(_LOOK, {"table": name.replace("%%", "%")}).all()
     columns = {row.name: StoredColumn(row.oid, row.type) for row in rows}
     return StoredTable(name, columns, any(row.row_security for row in rows))
 
