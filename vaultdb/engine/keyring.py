@@ -27,7 +27,7 @@ def keyring_for(
 
     """
     if settings.keys == "memory":
-        return lambda: _memory(settings.realm)
+        return lambda: _memory(settings.realm, settings.tenant_keysets)
     return lambda: _configured(settings, credentials)
 
 
@@ -42,13 +42,15 @@ def _configured(settings: Settings, shared: Credentials | None) -> Iterator[Keyr
 
 
 @contextmanager
-def _memory(realm: UUID) -> Iterator[Keyring]:
+def _memory(realm: UUID, tenant_keysets: frozenset[str]) -> Iterator[Keyring]:
     # Nobody could create keys beforehand, so they are made when they are first needed.
-    provider, store = _in_this_process(realm)
+    provider, store = _in_this_process(realm, tenant_keysets)
     yield Keyring(realm=realm, provider=provider, store=store, create_keys=True)
 
 
 @cache
-def _in_this_process(_realm: UUID) -> tuple[MemoryProvider, MemoryKeyStore]:
+def _in_this_process(
+    _realm: UUID, tenant_keysets: frozenset[str]
+) -> tuple[MemoryProvider, MemoryKeyStore]:
     """Stand in for the server that a process's engines would share."""
-    return MemoryProvider(), MemoryKeyStore()
+    return MemoryProvider(tenant_keysets), MemoryKeyStore()

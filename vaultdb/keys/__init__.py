@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultdb.keys.creation import create_key, next_version
+from vaultdb.keys.creation import create_key, create_keys, next_version
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.index_keys import incoming_index_key, writing_index_key
 from vaultdb.keys.keyring import Keyring
@@ -22,6 +22,7 @@ __all__ = [
     "Purpose",
     "WrappedKey",
     "create_key",
+    "create_keys",
     "incoming_index_key",
     "next_version",
     "writing_index_key",

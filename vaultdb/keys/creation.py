@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from vaultdb.crypto.derive import key_id as key_id_of
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.store import KeyStore
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, WrappedKey, wrapping_context
+
+CREATORS = 4
+"""DEKs made at once, each by a call of its own."""
 
 
 def next_version(rows: Sequence[WrappedKey], minimum: int = 1) -> int:
@@ -17,7 +21,13 @@ def next_version(rows: Sequence[WrappedKey], minimum: int = 1) -> int:
 
 
 def create_key(
-    provider: KeyProvider, store: KeyStore, realm: UUID, scope: KeyScope, version: int
+    provider: KeyProvider,
+    store: KeyStore,
+    realm: UUID,
+    scope: KeyScope,
+    version: int,
+    *,
+    state: KeyState = KeyState.ACTIVE,
 ) -> WrappedKey:
     """Create a DEK, store it committed, and return the row that is there now.
 
@@ -26,26 +36,60 @@ def create_key(
     stored. Unwrap what is returned before using it.
 
     Args:
-        provider: holds the KEK; must permit making data keys.
+        provider: holds the KEK, and knows who holds those of tenants; must permit making data keys.
         store: the key table.
         realm: the installation.
-        scope: tenant, keyset and purpose.
+        scope: tenant, keyset, purpose and data subject.
         version: from `next_version`.
+        state: `INCOMING` for an index key that is only searched for at first.
 
     Raises:
         KeyDenied: the provider does not permit it to this role.
         KeyUnavailable: the provider cannot be reached.
 
     """
-    dek, wrapped, kek_version = provider.create(wrapping_context(realm, scope, version))
-    ours = WrappedKey(
+    return store.insert(_made(provider, realm, scope, version, state))
+
+
+def create_keys(
+    provider: KeyProvider, store: KeyStore, realm: UUID, wanted: Sequence[tuple[KeyScope, int]]
+) -> Sequence[WrappedKey]:
+    """Create the DEKs of many scopes in one transaction; else as `create_key`.
+
+    Providers make one at a time, so that some are made at once.
+
+    Args:
+        provider: holds the KEK, and knows who holds those of tenants.
+        store: the key table.
+        realm: the installation.
+        wanted: scopes, each with its version.
+
+    Raises:
+        KeyDenied, KeyUnavailable: as `create_key`; nothing is stored then.
+
+    """
+    creators = ThreadPoolExecutor(CREATORS, thread_name_prefix="vaultdb-create")
+    try:
+        made = creators.map(
+            lambda each: _made(provider, realm, each[0], each[1], KeyState.ACTIVE), wanted
+        )
+        keys = list(made)
+    finally:
+        creators.shutdown(cancel_futures=True)
+    return store.insert_all(realm, keys)
+
+
+def _made(
+    provider: KeyProvider, realm: UUID, scope: KeyScope, version: int, state: KeyState
+) -> WrappedKey:
+    context = wrapping_context(realm, scope, version)
+    dek, wrapped, kek_version = provider.for_scope(scope).create(context)
+    return WrappedKey(
         key_id=key_id_of(dek),
         realm=realm,
         scope=scope,
         version=version,
-        state=KeyState.ACTIVE,
+        state=state,
         kek_version=kek_version,
         wrapped=wrapped,
     )
-    del dek
-    return store.insert(ours)

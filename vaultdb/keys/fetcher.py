@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from vaultdb.errors import KeyDenied
 from vaultdb.keys.counters import Counters
-from vaultdb.keys.creation import create_key, next_version
+from vaultdb.keys.creation import create_key, create_keys, next_version
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.flights import Flights
 from vaultdb.keys.key_cache import KeyCache
 from vaultdb.keys.lifetimes import DENIED_TTL, UNKNOWN_TTL, Lifetimes
-from vaultdb.keys.naming import describe
+from vaultdb.keys.naming import describe_for_log
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import Ring
 from vaultdb.keys.ring_reader import RingReader
@@ -121,23 +122,31 @@ class Fetcher:
         rings = self._read_and_install(scopes)
         if create:
             empty = [ring.scope for ring in rings if ring.is_empty and not ring.has_rolled_back]
-            for scope in empty:
-                version = next_version((), self._pinned(scope))
-                create_key(self._provider, self._store, self._realm, scope, version)
-                self._counters.provider_calls += 1
-                self._counters.created += 1
-                KEYS.info("created the first %s, version %d", describe(scope), version)
             if empty:
+                self._create(empty)
                 # What is used is what the key table holds now: another process may have won.
                 self._read_and_install(empty)
+
+    def _create(self, scopes: Sequence[KeyScope]) -> None:
+        wanted = [(scope, next_version((), self._pinned(scope))) for scope in scopes]
+        if len(wanted) == 1:
+            create_key(self._provider, self._store, self._realm, *wanted[0])
+        else:
+            create_keys(self._provider, self._store, self._realm, wanted)
+        self._counters.provider_calls += len(wanted)
+        self._counters.created += len(wanted)
+        kinds = Counter((describe_for_log(scope), version) for scope, version in wanted)
+        for (kind, version), count in kinds.items():
+            times = f" ({count} keys)" if count > 1 else ""
+            KEYS.info("created the first %s, version %d%s", kind, version, times)
 
     def _read_and_install(self, scopes: Collection[KeyScope]) -> list[Ring]:
         rings = self._reader.read(scopes, self._cache.rings, self._floor)
         now = self._clock()
         with self._lock:
+            self._counters.evicted += self._cache.install(rings, now)
             for ring in rings:
                 self._counters.rollbacks += ring.has_rolled_back
-                self._counters.evicted += self._cache.install(ring)
                 for key_id, fault in ring.faults.items():
                     until = now if fault.is_outage else now + DENIED_TTL
                     self._cache.refuse([key_id], fault, until)

@@ -50,24 +50,23 @@ class Flights(Generic[K]):
         The caller's own flights end with the block, and what it raises reaches who waits. Join the
         others only after the block: two callers with overlapping keys would wait for each other.
         """
-        mine: dict[K, Flight] = {}
-        theirs: list[Flight] = []
+        mine: dict[K, None] = {}
+        theirs: dict[Flight, None] = {}
+        own = Flight()  # one for all keys of a claim, which are fetched together
         with self._lock:
             for key in keys:
-                flight = self._under_way.get(key)
-                if flight is not None:
-                    theirs.append(flight)
+                flight = self._under_way.setdefault(key, own)
+                if flight is own:
+                    mine[key] = None
                 else:
-                    mine[key] = self._under_way[key] = Flight()
+                    theirs[flight] = None
         try:
-            yield list(mine), theirs
+            yield list(mine), list(theirs)
         except Exception as error:
-            for flight in mine.values():
-                flight.error = error
+            own.error = error
             raise
         finally:
             with self._lock:
                 for key in mine:
                     self._under_way.pop(key, None)
-            for flight in mine.values():
-                flight.landed.set()
+            own.landed.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from vaultdb.crypto.reason import Reason
@@ -15,6 +15,9 @@ from vaultdb.keys.wrapped_key import KeyScope
 
 CAPACITY = 1000
 """DEKs in the cache: more than a process works with at a time, and a bound on its memory."""
+TOGETHER = 10.0
+"""Seconds for which many DEKs that were read together stay, beyond the capacity if need be: a
+statement asked for all of them, and would fetch each again as soon as another statement's came."""
 REFUSED_IDS = 10_000
 """Key ids remembered as unusable, at most; a table full of forged ids stays under 4 MB."""
 
@@ -38,7 +41,7 @@ class KeyCache:
     its old ones are taken out.
 
     Args:
-        capacity: DEKs to keep, at most.
+        capacity: DEKs to keep, at most, but for what a statement needs at a time.
 
     """
 
@@ -76,8 +79,16 @@ class KeyCache:
         """Return the highest version whose DEK was unwrapped and checked in this process."""
         return self._highest.get(scope, 0)
 
-    def install(self, ring: Ring) -> int:
-        """Put a ring in the place of the one before it; return how many DEKs had to go."""
+    def install(self, rings: Sequence[Ring], now: float) -> int:
+        """Put rings in the places of those before them; return how many DEKs had to go."""
+        for ring in rings:
+            self._put(ring)
+        if len(rings) > max(1, self._capacity // 10):
+            for ring in rings:
+                ring.kept_until = now + TOGETHER
+        return self._evict({ring.scope for ring in rings}, now)
+
+    def _put(self, ring: Ring) -> None:
         before = self.rings.get(ring.scope)
         self.rings[ring.scope] = ring
         self.by_id.update(ring.keys)
@@ -89,7 +100,6 @@ class KeyCache:
         proven = [row.version for row in ring.rows if row.key_id in ring.keys]
         if proven:
             self._highest[ring.scope] = max(self.highest(ring.scope), *proven)
-        return self._evict(keep=ring)
 
     def refuse(self, key_ids: Iterable[bytes], fault: Fault | None, until: float) -> None:
         """Remember that these ids cannot be used."""
@@ -105,12 +115,16 @@ class KeyCache:
         self.rings.clear()
         self.refused.clear()
 
-    def _evict(self, keep: Ring) -> int:
+    def _evict(self, keep: Container[KeyScope], now: float) -> int:
         """Drop the rings that were not used for longest; a ring without DEKs counts, too."""
         excess = max(len(self.by_id), len(self.rings)) - self._capacity
         if excess <= 0:
             return 0
-        others = (ring for ring in self.rings.values() if ring is not keep)
+        others = (
+            ring
+            for ring in self.rings.values()
+            if ring.scope not in keep and now >= ring.kept_until
+        )
         evicted = 0
         for ring in heapq.nsmallest(excess, others, key=lambda ring: ring.used_at):
             if max(len(self.by_id), len(self.rings)) <= self._capacity:

@@ -55,7 +55,8 @@ class Keyring:
             deletion of the newest row; `"name/index"` pins the index keys of keyset `name`.
         soft_ttl: seconds until a background refresh.
         hard_ttl: seconds until a DEK that cannot be refreshed is given up.
-        capacity: DEKs to keep, at most.
+        capacity: DEKs to keep, at most; a statement that needs more of them keeps them for its
+            while.
 
     """
 
@@ -172,6 +173,29 @@ class Keyring:
             self._refuse_when_closed()
             self._fetcher.fetch(cold)
             for scope in cold:
+                self._raise_outage(scope)
+
+    def ensure(self, scopes: Iterable[KeyScope]) -> None:
+        """Load as `load` does, and with `create_keys` make all keys that are missing, in one go.
+
+        So `active` finds the keys of all data subjects of a statement. Without `create_keys` a
+        missing one is no error here; `active` raises.
+
+        Raises:
+            KeyUnavailable: a DEK is not cached and cannot be had now.
+            KeyDenied: one is missing and may not be made.
+
+        """
+        if not self._create_keys:
+            self.load(scopes)
+            return
+        now = self._clock()
+        wanted = {scope: self._warm(scope, now) for scope in scopes}
+        missing = [scope for scope, ring in wanted.items() if ring is None or ring.is_empty]
+        if missing:
+            self._refuse_when_closed()
+            self._fetcher.fetch(missing, create=True)
+            for scope in missing:
                 self._raise_outage(scope)
 
     def load_ids(

@@ -14,6 +14,11 @@ def describe(scope: KeyScope) -> str:
     return f"{scope.purpose} key of keyset {scope.keyset!r} for {subject}{tenant}"
 
 
+def describe_for_log(scope: KeyScope) -> str:
+    """Name a scope in a log, which outlives data subjects and does not name them."""
+    return describe(scope._replace(subject="")) + (", for one subject" if scope.subject else "")
+
+
 def create_command(scope: KeyScope) -> str:
     """Return the command that an officer runs to create the next key of a scope."""
     words = ["vaultdb", "keys", "create", "--keyset", scope.keyset]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from vaultdb.errors import KeyringError
+from vaultdb.keys.wrapped_key import KeyScope
 
 BATCH_SIZE = 100
 """Wrapped DEKs per request. Vault refuses a request of more than 1,000 JSON strings
@@ -24,6 +25,17 @@ class KeyProvider(Protocol):
     @property
     def name(self) -> str:
         """The word that selects this provider in the configuration."""
+        ...
+
+    def for_scope(self, scope: KeyScope) -> KeyProvider:
+        """Return the provider of the KEK that wraps the DEKs of a scope, often this one itself.
+
+        It belongs to this one, which is closed for both.
+        """
+        ...
+
+    def ensure_kek(self) -> bool:
+        """Make the KEK unless it exists; return whether it was made here."""
         ...
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:

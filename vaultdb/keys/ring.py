@@ -47,6 +47,8 @@ class Ring:
     """from then on a use starts a refresh in the background"""
     usable_until: float = 0.0
     """from then on a use waits for a new read"""
+    kept_until: float = 0.0
+    """until then the cache does not drop it, however full it is"""
     stale: bool = False
     """the last refresh failed"""
 

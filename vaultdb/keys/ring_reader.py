@@ -15,7 +15,7 @@ from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import USABLE, CachedKey, Ring
 from vaultdb.keys.store import KeyStore
 from vaultdb.keys.troubles import Troubles
-from vaultdb.keys.unwrapping import Unwrapped, chunks, unwrap_rows
+from vaultdb.keys.unwrapping import Unwrapped, chunks_by_kek, unwrap_rows
 from vaultdb.keys.wrapped_key import KeyScope, WrappedKey
 
 T = TypeVar("T")
@@ -77,9 +77,11 @@ class RingReader:
             raise
         results = self._unwrap([row for row in found if row.state in USABLE])
         self._troubles.found(scopes, _faults(found, results))
+        by_scope: dict[KeyScope, list[WrappedKey]] = {scope: [] for scope in scopes}
+        for row in found:
+            by_scope.get(row.scope, []).append(row)
         rings = []
-        for scope in scopes:
-            rows = [row for row in found if row.scope == scope]
+        for scope, rows in by_scope.items():
             rows.sort(key=lambda row: row.version, reverse=True)
             floor = floors(scope, bool(rows))
             ring = Ring(scope, rows, {}, {}, floor, number, read_at=started, used_at=started)
@@ -99,7 +101,7 @@ class RingReader:
             ) from error
 
     def _unwrap(self, rows: Sequence[WrappedKey]) -> Unwrapped:
-        self._counters.provider_calls += sum(1 for _ in chunks(rows))
+        self._counters.provider_calls += sum(1 for _ in chunks_by_kek(self._provider, rows))
         results = unwrap_rows(self._provider, self._realm, rows)
         for result in results.values():
             if isinstance(result, DataKey):

@@ -57,16 +57,19 @@ class MemoryKeyStore:
 
     def insert(self, key: WrappedKey) -> WrappedKey:
         """Add a key unless its version exists; return the row that is there now."""
-        with self._lock:
-            for row in self._rows.values():
-                if (row.realm, row.scope, row.version) == (key.realm, key.scope, key.version):
-                    return row
-            return self._rows.setdefault(key.key_id, key)
+        return self._insert([key])[0]
 
     def insert_all(self, realm: UUID, keys: Sequence[WrappedKey]) -> Sequence[WrappedKey]:
-        """Add keys; return the rows that are there now."""
+        """Add keys unless their versions exist; return the rows that are there now."""
         del realm  # each has its own
-        return [self.insert(key) for key in keys]
+        return self._insert(keys)
+
+    def _insert(self, keys: Sequence[WrappedKey]) -> list[WrappedKey]:
+        with self._lock:
+            there = {(row.realm, row.scope, row.version): row for row in self._rows.values()}
+            rows = [there.setdefault((key.realm, key.scope, key.version), key) for key in keys]
+            self._rows.update((row.key_id, row) for row in rows)
+            return rows
 
     def replace(self, key: WrappedKey) -> None:
         """Overwrite the row with this key id, as a rewrap or a change of state does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from vaultdb.errors import KeyUnavailable, VaultDBError
-from vaultdb.keys.naming import describe
+from vaultdb.keys.naming import describe_for_log as describe
 from vaultdb.keys.wrapped_key import KeyScope
 from vaultdb.logs import KEYS
 

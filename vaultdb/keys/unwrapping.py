@@ -21,7 +21,7 @@ def unwrap_rows(provider: KeyProvider, realm: UUID, rows: Sequence[WrappedKey]) 
     """Unwrap rows in as few requests as possible; one bad row does not spoil the others.
 
     Args:
-        provider: holds the KEK.
+        provider: holds the KEK, and knows who holds those of tenants.
         realm: the keyring's own; a row of another realm is refused unseen.
         rows: any number, of any scopes.
 
@@ -29,9 +29,22 @@ def unwrap_rows(provider: KeyProvider, realm: UUID, rows: Sequence[WrappedKey]) 
     own = [row for row in rows if row.realm == realm]
     foreign = Fault(KeyDenied, "the data key belongs to another realm")
     results: Unwrapped = {row.key_id: foreign for row in rows if row.realm != realm}
-    for chunk in chunks(own):
-        results.update(_unwrap_chunk(provider, chunk))
+    for holder, chunk in chunks_by_kek(provider, own):
+        results.update(_unwrap_chunk(holder, chunk))
     return results
+
+
+def chunks_by_kek(
+    provider: KeyProvider, rows: Sequence[WrappedKey]
+) -> Iterator[tuple[KeyProvider, Sequence[WrappedKey]]]:
+    """Cut rows into batches under one KEK each, together with the provider of that KEK."""
+    by_kek: dict[int, tuple[KeyProvider, list[WrappedKey]]] = {}
+    for row in rows:
+        holder = provider.for_scope(row.scope)
+        by_kek.setdefault(id(holder), (holder, []))[1].append(row)
+    for holder, under in by_kek.values():
+        for chunk in chunks(under):
+            yield holder, chunk
 
 
 def chunks(rows: Sequence[WrappedKey]) -> Iterator[Sequence[WrappedKey]]:

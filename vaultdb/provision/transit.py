@@ -7,8 +7,7 @@ from typing import Any
 from vaultdb.errors import ConfigurationError
 from vaultdb.provision.step import State
 from vaultdb.provision.vault_objects import VaultObjects
-
-KIND = "aes256-gcm96"
+from vaultdb.vault.transit import KEK_BODY, KIND
 
 
 def check_kek(vault: VaultObjects, mount: str, kek: str) -> None:
@@ -34,13 +33,7 @@ def set_up_transit(vault: VaultObjects, mount: str, kek: str) -> None:
     ours = vault.ensure_mount(mount, "transit", "key-encryption keys")
     path = f"{mount}/keys/{kek}"
     if vault.read(path) is None:
-        body = {
-            "type": KIND,
-            "derived": True,
-            "exportable": False,
-            "allow_plaintext_backup": False,
-        }
-        vault.progress.step(f"key {kek}", State.CREATE, lambda: vault.write(path, body))
+        vault.progress.step(f"key {kek}", State.CREATE, lambda: vault.write(path, KEK_BODY))
     else:
         vault.progress.step(f"key {kek}", State.SAME)
     vault.ensure(

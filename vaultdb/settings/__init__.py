@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaultdb.settings.model import (
     DatabaseSettings,
     KeyringSettings,
+    KeysetSettings,
     LocalSettings,
     Settings,
     VaultSettings,
@@ -13,6 +14,7 @@ from vaultdb.settings.model import (
 __all__ = [
     "DatabaseSettings",
     "KeyringSettings",
+    "KeysetSettings",
     "LocalSettings",
     "Settings",
     "VaultSettings",

@@ -6,7 +6,7 @@ Secrets are `SecretStr`; validation errors never quote an input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
@@ -69,6 +69,14 @@ def _read_secret(path: Path, setting: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"setting {setting}: cannot read {path}: {reason}") from None
     return text.rstrip("\r\n")
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Read `a=1,b=2`, as variables have it."""
+    for item in text.split(","):
+        if item.strip():
+            name, _, value = item.partition("=")
+            yield name.strip(), value.strip()
 
 
 class DatabaseSettings(_Section):
@@ -240,14 +248,22 @@ class KeyringSettings(_Section):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        pairs = (item.partition("=") for item in value.split(",") if item.strip())
-        return {name.strip(): version.strip() for name, _, version in pairs}
+        return dict(_pairs(value))
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.hard_ttl < self.soft_ttl:
             raise ValueError("hard_ttl is shorter than soft_ttl")
         return self
+
+
+class KeysetSettings(_Section):
+    """What holds for one keyset, by its name."""
+
+    kek: Literal["realm", "tenant"] = Field(
+        "realm",
+        description="`tenant` wraps each tenant's data keys under a KEK of its own",
+    )
 
 
 class Settings(_Section):
@@ -271,10 +287,26 @@ class Settings(_Section):
     migrations: Annotated[Path | None, Env("MIGRATIONS")] = Field(
         None, description="folder of your own Alembic migrations, run after vaultdb's"
     )
+    keysets: Annotated[Mapping[str, KeysetSettings], Env("KEYSETS")] = Field(
+        default_factory=dict,
+        description="`[keysets.NAME]` with `kek`, `realm` or `tenant`; in the environment a=tenant",
+    )
     database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings.model_validate({}))
     vault: VaultSettings = Field(default_factory=lambda: VaultSettings.model_validate({}))
     local: LocalSettings = Field(default_factory=lambda: LocalSettings.model_validate({}))
     keyring: KeyringSettings = Field(default_factory=lambda: KeyringSettings.model_validate({}))
+
+    @property
+    def tenant_keysets(self) -> frozenset[str]:
+        """The keysets in which each tenant has a KEK of its own."""
+        return frozenset(name for name, keyset in self.keysets.items() if keyset.kek == "tenant")
+
+    @field_validator("keysets", mode="before")
+    @classmethod
+    def _keysets_from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return {name: {"kek": kek} for name, kek in _pairs(value)}
 
     @model_validator(mode="before")
     @classmethod

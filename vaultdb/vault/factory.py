@@ -76,12 +76,15 @@ def new_provider(
                 mount=vault.transit_mount,
                 kek=vault.kek,
                 owns_client=client is None,
+                realm=settings.realm,
+                tenant_keysets=settings.tenant_keysets,
             )
         case "local":
+            _refuse_tenants(settings)
             file = _needed(settings.local.kek_file, "local.kek_file", "VAULTDB_LOCAL_KEK_FILE")
             return LocalProvider(file)
         case "memory":
-            return MemoryProvider()
+            return MemoryProvider(settings.tenant_keysets)
         case name:
             return _from_entry_point(name, settings)
 
@@ -164,6 +167,14 @@ def _one_of(given: Mapping[str, object]) -> None:
     names = " or ".join(present or given)
     problem = "set only one of" if present else "set"
     raise ConfigurationError(f"the login to vault needs one secret: {problem} {names}")
+
+
+def _refuse_tenants(settings: Settings) -> None:
+    for name in sorted(settings.tenant_keysets):
+        raise ConfigurationError(
+            f'setting keysets.{name}.kek: keys = "local" has one key-encryption key for all; set'
+            ' keys = "vault", or kek = "realm"'
+        )
 
 
 def _needed(value: T | None, key: str, variable: str) -> T:

@@ -16,6 +16,15 @@ from vaultdb.vault.client import VaultClient
 
 T = TypeVar("T")
 
+KIND = "aes256-gcm96"
+KEK_BODY = {
+    "type": KIND,
+    "derived": True,
+    "exportable": False,
+    "allow_plaintext_backup": False,
+}
+"""How a KEK is made: bound to contexts, and never to leave Vault."""
+
 _WRAPPED = re.compile(r"vault:v([1-9][0-9]{0,8}):[A-Za-z0-9+/=]+")
 
 
@@ -43,6 +52,12 @@ class Transit:
         self._client = client
         self._mount = mount.strip("/")
         self._kek = kek
+
+    def create(self) -> None:
+        """Make the KEK as every one must be; one that exists stays as it is."""
+        self._client.call(
+            lambda vault: vault.adapter.post(f"/v1/{self._mount}/keys/{self._kek}", json=KEK_BODY)
+        )
 
     def read(self) -> KekFacts:
         """Read the KEK's properties."""

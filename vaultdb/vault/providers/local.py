@@ -13,6 +13,8 @@ from pathlib import Path
 
 from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import ConfigurationError, KeyringError
+from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.wrapped_key import KeyScope
 from vaultdb.vault.providers.wrapping import KEK_SIZE, rewrap_each, unwrap_each, wrap
 
 REMEDY = "create it with: (umask 077; head -c 32 /dev/urandom | base64 > FILE)"
@@ -38,6 +40,15 @@ class LocalProvider:
     def __init__(self, kek_file: Path) -> None:
         self._file = kek_file
         self._warned = False
+
+    def for_scope(self, scope: KeyScope) -> KeyProvider:
+        """Return this provider: one file has one KEK."""
+        del scope
+        return self
+
+    def ensure_kek(self) -> bool:
+        """Do nothing: who owns the file makes the KEK."""
+        return False
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from vaultdb.crypto.limits import KEY_SIZE
 from vaultdb.errors import KeyringError
+from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.wrapped_key import KeyScope
 from vaultdb.vault.providers.wrapping import KEK_SIZE, rewrap_each, unwrap_each, wrap
+from vaultdb.vault.tenant_kek import TenantProviders
 
 
 class MemoryProvider:
-    """A key provider whose KEK lives in this process only; behaves like Vault otherwise."""
+    """A key provider whose KEK lives in this process only; behaves like Vault otherwise.
+
+    Args:
+        tenant_keysets: the keysets in which each tenant has a KEK of its own.
+
+    """
 
     name = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, tenant_keysets: Collection[str] = ()) -> None:
         self._keks: dict[int, bytes] = {1: os.urandom(KEK_SIZE)}
+        self._tenants = TenantProviders(tenant_keysets, lambda _: MemoryProvider())
+
+    def for_scope(self, scope: KeyScope) -> KeyProvider:
+        """Return the provider of the tenant's KEK, or this one."""
+        return self._tenants.of(scope) or self
+
+    def ensure_kek(self) -> bool:
+        """Do nothing: a KEK in memory is there from the beginning."""
+        return False
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""

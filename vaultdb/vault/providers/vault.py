@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
+from uuid import UUID
 
 from vaultdb.errors import (
     ConfigurationError,
@@ -15,7 +17,11 @@ from vaultdb.errors import (
     VaultUnavailable,
     VaultUntrusted,
 )
+from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.wrapped_key import KeyScope
+from vaultdb.vault.answers import NotFound
 from vaultdb.vault.client import VaultClient
+from vaultdb.vault.tenant_kek import TenantProviders, tenant_kek
 from vaultdb.vault.transit import Transit
 
 T = TypeVar("T")
@@ -32,19 +38,58 @@ class VaultProvider:
         mount: the transit mount.
         kek: the key's name in it. Both come from the configuration, never from a row.
         owns_client: close the client with the provider.
+        realm: the installation, for the names of the tenants' KEKs.
+        tenant_keysets: the keysets in which each tenant has a KEK of its own.
+        remedy: what is said when there is no such key.
 
     """
 
     name = "vault"
 
-    def __init__(
-        self, client: VaultClient, *, mount: str, kek: str, owns_client: bool = True
+    def __init__(  # all by name
+        self,
+        client: VaultClient,
+        *,
+        mount: str,
+        kek: str,
+        owns_client: bool = True,
+        realm: UUID | None = None,
+        tenant_keysets: Collection[str] = (),
+        remedy: str = "check vault.kek, or make it with: vaultdb provision vault",
     ) -> None:
+        if tenant_keysets and realm is None:
+            raise ConfigurationError("the keys of tenants need the realm; give realm=")
         self._client = client
+        self._mount = mount
+        self._kek = kek
+        self._realm = realm
         self._owns_client = owns_client
         self._key = f"{mount}/keys/{kek}"
+        self._remedy = remedy
         self._transit = Transit(client, mount, kek)
+        self._tenants = TenantProviders(tenant_keysets, self._of_tenant)
         self._checked = False
+
+    def for_scope(self, scope: KeyScope) -> KeyProvider:
+        """Return the provider of the tenant's KEK, or this one; it shares the client."""
+        return self._tenants.of(scope) or self
+
+    def ensure_kek(self) -> bool:
+        """Make the KEK, derived and not exportable, unless it exists.
+
+        Raises:
+            KeyDenied: the role may not make keys.
+            ConfigurationError: it exists, and is not fit to be a KEK.
+
+        """
+        try:
+            _translated(self._transit.read)
+        except _KekMissing:
+            _translated(self._transit.create)
+            self.check()
+            return True
+        self._check_once()
+        return False
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
@@ -82,10 +127,13 @@ class VaultProvider:
 
         Raises:
             ConfigurationError: it is not derived, or its plaintext can leave Vault.
-            KeyUnavailable, KeyDenied: it cannot be read.
+            KeyUnavailable, KeyDenied: it cannot be read, or does not exist.
 
         """
-        kek = _translated(self._transit.read)
+        try:
+            kek = _translated(self._transit.read)
+        except _KekMissing:
+            raise KeyDenied(f"the transit key {self._key} does not exist; {self._remedy}") from None
         if not kek.derived:
             raise ConfigurationError(
                 f"the transit key {self._key} is not derived, so vault would ignore what a data "
@@ -106,9 +154,25 @@ class VaultProvider:
     def __repr__(self) -> str:
         return f"<VaultProvider {self._key}>"
 
+    def _of_tenant(self, tenant: str) -> VaultProvider:
+        if self._realm is None:  # refused before
+            raise AssertionError
+        return VaultProvider(
+            self._client,
+            mount=self._mount,
+            kek=tenant_kek(self._kek, self._realm, tenant),
+            owns_client=False,
+            remedy=f"tenant {tenant!r} has none yet, or its key was destroyed; make it with:"
+            f" {shlex.join(['vaultdb', 'keys', 'create', '--tenant', tenant])}",
+        )
+
     def _check_once(self) -> None:
         if not self._checked:
             self.check()
+
+
+class _KekMissing(KeyDenied):
+    """There is nothing at the KEK's path."""
 
 
 def _item(error: VaultRejected) -> KeyDenied:
@@ -121,6 +185,8 @@ def _translated(call: Callable[[], T]) -> T:
         return call()
     except VaultUnavailable as error:
         translated: KeyringError = KeyUnavailable(str(error))
+    except NotFound as error:
+        translated = _KekMissing(str(error))
     except (VaultDenied, VaultRejected) as error:
         translated = KeyDenied(str(error))
     except VaultUntrusted as error:
