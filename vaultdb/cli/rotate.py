@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaultdb.cli.asking import confirm
+from vaultdb.cli.key_backup import backup_as_json, print_backup
 from vaultdb.cli.opening import key_store, key_table, open_provider
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import FAILURE, plural, print_json
 from vaultdb.jobs import rewrap
+from vaultdb.jobs.keybackup.backup import back_up_if_wanted
 
 if TYPE_CHECKING:
     from vaultdb.jobs.rewrap import Plan, Rewrapped
@@ -59,10 +61,15 @@ def command(
             done = rewrap.run(agreed, provider, table, progress=progress)
         seconds = time.monotonic() - started
         unverified = table.survey(done.kek_version).unverified
+        if not as_json:
+            _print_result(done, seconds, unverified)
+        written = back_up_if_wanted(store, settings)
     if as_json:
-        print_json({**asdict(done), "seconds": round(seconds, 2), "unverified": unverified})
-    else:
-        _print_result(done, seconds, unverified)
+        backup = written and backup_as_json(written)
+        result = {**asdict(done), "seconds": round(seconds, 2), "unverified": unverified}
+        print_json({**result, "backup": backup})
+    elif written is not None:
+        print_backup(written)
     if done.failures:
         raise typer.Exit(FAILURE)
 

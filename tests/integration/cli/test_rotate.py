@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ def test_plan_rotate_verify_and_rotate_again(run: Run, vault: OpenBao) -> None:
     done = run("rotate", "--yes", "--json").json
     assert (done["rotated"], done["kek_version"], done["rewrapped"]) == (True, 3, 2)
     assert {key["key_id"] for key in run("keys", "list", "--json").json} == before
+
+
+def test_each_rotation_leaves_a_backup_of_the_key_table_where_the_setting_says(
+    run: Run, vault: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    monkeypatch.setenv("VAULTDB_KEY_BACKUP_FOLDER", str(folder))
+    run("keys", "create")
+    assert "2 keys, 0 tombstones among them" in run("rotate", "--yes").out
+    (first,) = folder.iterdir()
+    backup = run("rotate", "--yes", "--json").json["backup"]
+    assert (backup["keys"], Path(backup["file"]).parent) == (2, folder)
+    header = json.loads(Path(backup["file"]).read_bytes().splitlines()[0])
+    assert header["kek_versions"] == {vault.kek: [3, 3]}
+    assert header["previous"]["file"] == first.name
+    folder.rename(tmp_path / "unmounted")
+    failed = run("rotate", "--yes")
+    assert failed.failed_with("correct keyring.backup_folder")
+    assert "rewrapped 2 data keys under version 4" in failed.out
 
 
 def test_a_kek_rotated_by_vault_itself_is_caught_up_with(run: Run, vault: OpenBao) -> None:
