@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from vaultdb.jobs.work.job import Job
     from vaultdb.jobs.work.task import Task, TaskFactory, Tools
 
-BUILT_IN = {"reencrypt": ("vaultdb.jobs.reencrypt.task", "reencrypt_task")}
+BUILT_IN = {
+    "reencrypt": ("vaultdb.jobs.reencrypt.task", "reencrypt_task"),
+    "adopt-backfill": ("vaultdb.jobs.adopt.backfill", "backfill_task"),
+    "adopt-null": ("vaultdb.jobs.adopt.emptying", "emptying_task"),
+}
 """Module and name of the factory by kind; imported when the first job of the kind runs, in each
 worker."""
 
