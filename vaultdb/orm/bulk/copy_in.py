@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from vaultdb.errors import ConfigurationError, StatementRefused
 from vaultdb.orm.bulk.fields import Packer, pack, packer_for, text_packer_for
-from vaultdb.orm.bulk.sending import copy_rows, insert_rows
+from vaultdb.orm.bulk.sending import CopyStream, insert_rows
 from vaultdb.orm.bulk.target import StoredTable, Target, converters, stored, target_of
 from vaultdb.orm.writing.defaults import fill_in, is_python_side
 from vaultdb.orm.writing.insert import encrypt_insert
@@ -46,7 +48,8 @@ def copy_in(
     Args:
         session: a Session or a Connection of a prepared engine.
         model: a mapped class stored in one table, or a Table.
-        rows: by attribute, or by column key for a Table; all with the names of the first one.
+        rows: by attribute, or by column key for a Table; all with the names of the first one. Not
+            read from this very connection, which is busy with the COPY.
         batch_rows: how many rows are in memory at a time.
 
     Returns:
@@ -69,7 +72,11 @@ def copy_in(
     else:
         connection = session
     copying = _Copying(connection, target)
-    return sum(copying.send(batch) for batch in _batches(rows, batch_rows))
+    try:
+        return sum(map(copying.send, _batches(rows, batch_rows))) + copying.finish()
+    except BaseException as error:
+        copying.abandon(error)
+        raise
 
 
 class _Copying:
@@ -81,8 +88,11 @@ class _Copying:
         self._names: frozenset[str] | None = None
         self._stored: StoredTable | None = None
         self._packers: dict[str, Packer | None] = {}
+        self._stream: CopyStream | None = None
+        self._asks_for_keys = False
 
     def send(self, batch: Sequence[Mapping[str, Any]]) -> int:
+        """Store rows; return how many, those of a stream that stays open excepted."""
         rows = self._named(batch)
         table = self._target.table.table
         if self._connection.dialect.name != "postgresql":
@@ -94,6 +104,16 @@ class _Copying:
         columns = [column for column in table.c if column.key in rows[0]]
         return self._store(write, columns, self._values(columns, rows))
 
+    def finish(self) -> int:
+        """End the stream, if there is one; return how many rows it has stored."""
+        stream, self._stream = self._stream, None
+        return 0 if stream is None else stream.finish()
+
+    def abandon(self, error: BaseException) -> None:
+        """Give a stream up."""
+        if self._stream is not None:
+            self._stream.abandon(error)
+
     def _named(self, batch: Sequence[Mapping[str, Any]]) -> list[Row]:
         """Return the rows by column key; ours to change."""
         keys, constant = self._target.keys, self._target.constant
@@ -104,18 +124,22 @@ class _Copying:
                 raise StatementRefused(
                     f"{self._target.table.table.fullname} has no column {unknown[0]!r}"
                 )
-        if any(row.keys() != self._names for row in batch):
-            raise StatementRefused(
-                "all rows must have the names of the first one: give None for NULL"
+            self._asks_for_keys = not all(
+                column.key in batch[0] or is_python_side(column.default)
+                for column in self._target.table.key_columns
             )
-        if not keys:
-            return [{**constant, **row} for row in batch]
-        return [{**constant, **{keys[name]: row[name] for name in row}} for row in batch]
+        with suppress(KeyError):
+            if set(map(len, batch)) == {len(self._names)}:
+                if not keys:
+                    return [{**constant, **row} for row in batch]
+                pairs = [(keys[name], name) for name in self._names]
+                return [{**constant, **{key: row[name] for key, name in pairs}} for row in batch]
+        raise StatementRefused("all rows must have the names of the first one: give None for NULL")
 
     def _values(self, columns: Sequence[Column[Any]], rows: Sequence[Row]) -> list[list[Any]]:
         found = []
         for column, convert in zip(columns, converters(columns, self._connection), strict=True):
-            values = [row[column.key] for row in rows]
+            values = list(map(itemgetter(column.key), rows))
             if any(map(is_expression_type, set(map(type, values)))):
                 raise StatementRefused(f"{column}: copy_in() takes plain values, not SQL")
             is_ciphertext = column.key in self._target.table.columns
@@ -144,7 +168,10 @@ class _Copying:
         quote = self._connection.dialect.identifier_preparer.quote
         names = [quote(column.name) for column in columns]
         if None not in packers and not self._stored.row_security:
-            return copy_rows(self._connection, self._stored.name, names, fields)
+            if self._stream is None:
+                self._stream = CopyStream(self._connection, self._stored.name, names)
+            self._stream.write(fields)
+            return self.finish() if self._asks_for_keys else 0
         types = [
             (each.oid if packer else _TEXT_OID, each.type, packer is None)
             for packer, each in zip(packers, there, strict=True)

@@ -6,6 +6,7 @@ Both run in the caller's transaction, on psycopg's own connection; under asyncio
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import chain, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -49,33 +50,73 @@ class _PackedDumper(Dumper):
         return obj.data
 
 
-def copy_rows(
-    connection: Connection, table: str, columns: Sequence[str], fields: Sequence[list[bytes]]
-) -> int:
-    """Copy rows into a table; return how many.
+class CopyStream:
+    """A COPY in progress: while the server stores what was written, the next rows are encrypted.
+
+    Nothing else may run on the connection until it is closed.
 
     Args:
         connection: in a transaction.
         table: quoted by the dialect.
         columns: quoted by the dialect.
-        fields: of each column, in all rows.
 
     Raises:
-        DBAPIError: PostgreSQL refused it; without values.
+        DBAPIError: PostgreSQL refused the rows, here or when more are written; without values.
 
     """
-    # Without parameters psycopg leaves a % alone, which SQLAlchemy has doubled for it.
-    named = f"{table} ({', '.join(columns)})".replace("%%", "%")
-    statement = f"COPY {named} FROM STDIN (FORMAT BINARY)"
-    count = _COUNT.pack(len(columns))
-    rows = b"".join(chain.from_iterable(zip(repeat(count), *fields, strict=False)))
-    data = b"".join((_SIGNATURE, rows, _TRAILER))
-    driver: Any = connection.connection.driver_connection
-    if isinstance(driver, psycopg.AsyncConnection):
-        return _guarded(
-            connection, statement, lambda: await_only(_copy_async(driver, statement, data))
-        )
-    return _guarded(connection, statement, lambda: _copy(driver, statement, data))
+
+    def __init__(self, connection: Connection, table: str, columns: Sequence[str]) -> None:
+        # Without parameters psycopg leaves a % alone, which SQLAlchemy has doubled for it.
+        named = f"{table} ({', '.join(columns)})".replace("%%", "%")
+        self._statement = f"COPY {named} FROM STDIN (FORMAT BINARY)"
+        self._connection = connection
+        self._columns = _COUNT.pack(len(columns))
+        driver: Any = connection.connection.driver_connection
+        self._await: Callable[[Any], Any] = _same
+        cursor: Any = psycopg.Cursor
+        if isinstance(driver, psycopg.AsyncConnection):
+            self._await, cursor = await_only, psycopg.AsyncCursor
+        self._cursor: Any = cursor(driver)
+        self._copy = self._cursor.copy(self._statement.encode())
+        self._writer = self._guarded(self._enter)
+        self._send(_SIGNATURE)
+
+    def write(self, fields: Sequence[list[bytes]]) -> None:
+        """Send rows: the fields of each column."""
+        rows = b"".join(chain.from_iterable(zip(repeat(self._columns), *fields, strict=False)))
+        for at in range(0, len(rows), _LARGEST):
+            self._send(rows[at : at + _LARGEST])
+
+    def finish(self) -> int:
+        """End the COPY; return how many rows were stored."""
+        self._send(_TRAILER)
+        self._guarded(lambda: self._exit(None))
+        count: int = self._cursor.rowcount
+        self._await(self._cursor.close())
+        return count
+
+    def abandon(self, error: BaseException) -> None:
+        """Let PostgreSQL throw the COPY away, and with it the transaction."""
+        with suppress(psycopg.Error):
+            self._exit(error)
+
+    def _send(self, piece: bytes) -> None:
+        self._guarded(lambda: self._await(self._writer.write(piece)))
+
+    def _enter(self) -> Any:
+        if self._await is _same:
+            return self._copy.__enter__()
+        return self._await(self._copy.__aenter__())
+
+    def _exit(self, error: BaseException | None) -> None:
+        details = (None, None, None) if error is None else (type(error), error, None)
+        if self._await is _same:
+            self._copy.__exit__(*details)
+        else:
+            self._await(self._copy.__aexit__(*details))
+
+    def _guarded(self, send: Callable[[], T]) -> T:
+        return _guarded(self._connection, self._statement, send)
 
 
 def insert_rows(
@@ -121,22 +162,6 @@ def insert_rows(
     return _guarded(connection, statement, lambda: _insert(driver, statement, packed))
 
 
-def _copy(driver: psycopg.Connection[Any], statement: str, data: bytes) -> int:
-    with psycopg.Cursor(driver) as cursor:
-        with cursor.copy(statement.encode()) as copy:
-            for piece in _pieces(data):
-                copy.write(piece)
-        return cursor.rowcount
-
-
-async def _copy_async(driver: psycopg.AsyncConnection[Any], statement: str, data: bytes) -> int:
-    async with psycopg.AsyncCursor(driver) as cursor:
-        async with cursor.copy(statement.encode()) as copy:
-            for piece in _pieces(data):
-                await copy.write(piece)
-        return cursor.rowcount
-
-
 def _insert(driver: psycopg.Connection[Any], statement: str, packed: list[_Packed]) -> int:
     with psycopg.Cursor(driver) as cursor:
         cursor.adapters.register_dumper(_Packed, _PackedDumper)
@@ -152,8 +177,8 @@ async def _insert_async(
         return done.rowcount
 
 
-def _pieces(data: bytes) -> list[bytes]:
-    return [data[at : at + _LARGEST] for at in range(0, len(data), _LARGEST)]
+def _same(value: T) -> T:
+    return value
 
 
 def _guarded(connection: Connection, statement: str, send: Callable[[], T]) -> T:
