@@ -26,7 +26,8 @@ from vaultdb.provision.vault_setup import vault as set_up_vault
 from vaultdb.provision.vault_spec import CertificateSpec, LeaseSpec, VaultSpec
 from vaultdb.roles.static_logins import engine_login
 from vaultdb.vault.factory import new_client
-from vaultdb.vault.policies import render_policy
+from vaultdb.vault.policies import ALL_TENANTS, render_policy
+from vaultdb.vault.tenant_kek import tenant_kek
 
 if TYPE_CHECKING:
     from vaultdb.settings import Settings
@@ -139,6 +140,7 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
         else None,
         create_keys=settings.create_keys,
         reader_decrypts=reader_decrypts,
+        tenant_keks=bool(settings.tenant_keysets),
         jwt=given.jwt_of(jwt or [], audience=jwt_audience, mount=jwt_mount),
     )
     report = Report(plan=plan, as_json=as_json)
@@ -245,18 +247,27 @@ def policy_command(
     context: typer.Context,
     role: Annotated[str, typer.Argument(help="Whose policy.")],
     kek: Annotated[str | None, typer.Option(help="For another key than vault.kek.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="For the key of this tenant alone, in keysets with their own."),
+    ] = None,
 ) -> None:
     """Print the policy of a role, for somebody else to read and apply; no connection."""
     settings = options_of(context).settings("admin")
     database = settings.database
+    realm_kek = kek or settings.vault.kek
+    tenants = ALL_TENANTS if settings.tenant_keysets else None
+    if tenant is not None:
+        tenants = tenant_kek(realm_kek, settings.realm, tenant)
     text = render_policy(
         given.role_of(role),
         mount=settings.vault.transit_mount,
-        kek=kek or settings.vault.kek,
+        kek=realm_kek,
         lease_mount=database.lease_mount,
         lease_kind=database.lease_kind,
         certificate_mount=database.certificate_mount,
         create_keys=settings.create_keys,
+        tenant_keks=tenants,
     )
     print(text, end="")
 

@@ -34,8 +34,8 @@ class KeyProvider(Protocol):
         """
         ...
 
-    def ensure_kek(self) -> bool:
-        """Make the KEK unless it exists; return whether it was made here."""
+    def ensure_kek(self) -> None:
+        """Make the KEK unless it exists, where that is ours to do."""
         ...
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:

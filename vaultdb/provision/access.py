@@ -9,7 +9,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.provision.step import State
 from vaultdb.provision.vault_objects import VaultObjects
 from vaultdb.provision.vault_spec import TOKEN_PERIOD, JwtSpec, VaultSpec
-from vaultdb.vault.policies import Role, render_policy
+from vaultdb.vault.policies import ALL_TENANTS, Role, render_policy
 
 
 def policy_name(role: Role) -> str:
@@ -33,6 +33,7 @@ def policy_of(role: Role, spec: VaultSpec) -> str:
         certificate_mount=spec.certificates.mount if spec.certificates else None,
         create_keys=spec.create_keys,
         reader_decrypts=spec.reader_decrypts,
+        tenant_keks=ALL_TENANTS if spec.tenant_keks else None,
     )
 
 

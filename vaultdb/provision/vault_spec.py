@@ -106,6 +106,7 @@ class VaultSpec:
         certificates: the PKI engine, None to leave it out.
         create_keys: let the app make missing DEKs by itself.
         reader_decrypts: let the reader unwrap DEKs.
+        tenant_keks: let the roles make and use KEKs of tenants.
 
     """
 
@@ -118,3 +119,4 @@ class VaultSpec:
     certificates: CertificateSpec | None = None
     create_keys: bool = False
     reader_decrypts: bool = False
+    tenant_keks: bool = False

@@ -1,12 +1,17 @@
-"""What each role of vaultdb may do in Vault: exact paths, no globs.
+"""What each role of vaultdb may do in Vault: exact paths, and one glob for the KEKs of tenants.
 
 Vault applies the most specific rule alone, so a glob such as `keys/*` is undone by any narrower
 rule beside it, and `decrypt/*` would open every other key of the mount, among them the audit
 escrow. Nobody may export, back up or trim a key, and only the shredder may delete one.
+
+Tenants with KEKs of their own come and go, so their rules end in `KEK-tenant-*`, with which no
+other key's name begins. A glob of Vault's reaches into what lies below a path, `keys/NAME/config`
+for one. So a rule that may write there says which parameters it may and must have.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +20,8 @@ from enum import StrEnum
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings.model import LEASE_MOUNT, PKI_MOUNT
 from vaultdb.vault.lease_names import Lease
+from vaultdb.vault.tenant_kek import tenant_prefix
+from vaultdb.vault.transit import KEK_BODY
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _MOUNT = re.compile(rf"{_NAME.pattern}(/{_NAME.pattern})*")
@@ -66,21 +73,28 @@ class Rule:
         path: exact.
         capabilities: of read, update, delete.
         parameters: the only ones that may be sent, each with the values that it may have; an empty
-            tuple is any value. None allows every parameter.
+            tuple is any value. None allows every parameter, no pair at all allows none.
+        all_required: whether all of these must be sent.
 
     """
 
     path: str
     capabilities: tuple[str, ...]
     parameters: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    all_required: bool = False
 
     def render(self) -> str:
         """Return the rule in HCL."""
         words = ", ".join(f'"{word}"' for word in self.capabilities)
         lines = [f'path "{self.path}" {{', f"  capabilities = [{words}]"]
-        if self.parameters is not None:
+        if self.parameters:
             inner = [f'    "{name}" = [{", ".join(values)}]' for name, values in self.parameters]
             lines += ["  allowed_parameters = {", *inner, "  }"]
+        elif self.parameters is not None:
+            lines += ["  denied_parameters = {", '    "*" = []', "  }"]
+        if self.parameters and self.all_required:
+            names = ", ".join(f'"{name}"' for name, _ in self.parameters)
+            lines.append(f"  required_parameters = [{names}]")
         return "\n".join([*lines, "}", ""])
 
 
@@ -91,6 +105,10 @@ OWN_TOKEN = (
 )
 """What every role may do with its own token; also in Vault's `default` policy, which a careful
 operator leaves out."""
+
+
+ALL_TENANTS = "*"
+"""Every tenant's KEK, now and later."""
 
 
 def checkpoint_key(kek: str) -> str:
@@ -121,8 +139,9 @@ def render_policy(
     certificate_mount: str | None = PKI_MOUNT,
     create_keys: bool = False,
     reader_decrypts: bool = False,
+    tenant_keks: str | None = None,
 ) -> str:
-    """Return the HCL policy of a role for one KEK.
+    """Return the HCL policy of a role for one KEK, and those of tenants.
 
     Args:
         role: one of `Role`.
@@ -133,6 +152,8 @@ def render_policy(
         certificate_mount: the path of the PKI engine, None without client certificates.
         create_keys: let the app make missing DEKs by itself, for `create_keys = true`.
         reader_decrypts: let the reader unwrap DEKs, for columns that it was granted by name.
+        tenant_keks: the KEKs of tenants, where keysets have `kek = "tenant"`: `ALL_TENANTS`, or the
+            name of one, from `tenant_kek`. The shredder may then delete these and no other.
 
     Raises:
         ConfigurationError: an unknown role, or a name with characters that mean something in a
@@ -145,14 +166,26 @@ def render_policy(
             f"a policy cannot be written for key {kek!r} in mount {', '.join(map(repr, mounts))}: "
             "use letters, digits, dots, dashes and underscores"
         )
+    if re.search(r"-tenant(-|$)", kek):
+        raise ConfigurationError(
+            f"vault.kek is {kek!r}, which is how the keys of tenants are called; choose another"
+        )
     if role not in set(Role):
         raise ConfigurationError(f"there is no role {role!r}; the roles are {', '.join(Role)}")
     chosen = Role(role)
-    rules = list(_keys(chosen, mounts[0], kek))
+    tenants = _tenants(kek, tenant_keks)
+    rules = [] if tenants and chosen is Role.SHREDDER else list(_keys(chosen, mounts[0], kek))
+    if tenants:
+        rules += _tenant_keys(chosen, mounts[0], tenants)
     if create_keys and chosen is Role.APP:
-        rules.append(Rule(f"{mounts[0]}/datakey/plaintext/{kek}", ("update",)))
+        rules += [
+            Rule(f"{mounts[0]}/datakey/plaintext/{name}", ("update",))
+            for name in filter(None, (kek, tenants))
+        ]
     if reader_decrypts and chosen is Role.READER:
         rules += _keys(Role.APP, mounts[0], kek)
+        if tenants:
+            rules += _tenant_keys(Role.APP, mounts[0], tenants)
     if lease_mount:
         rules += _lease(chosen, lease_mount.strip("/"), lease_kind)
     if certificate_mount:
@@ -188,6 +221,47 @@ def _keys(role: Role, mount: str, kek: str) -> Iterator[Rule]:
             yield Rule(f"{mount}/keys/{escrow_key(kek)}", ("read",))
             yield Rule(f"{mount}/decrypt/{escrow_key(kek)}", ("update",))
         case Role.READER | Role.MIGRATOR | Role.BACKUP:
+            return
+
+
+def _tenants(kek: str, tenant_keks: str | None) -> str | None:
+    """Return the names of the tenants' KEKs as they stand in a path."""
+    if tenant_keks == ALL_TENANTS:
+        return f"{tenant_prefix(kek)}*"
+    if tenant_keks and not (
+        tenant_keks.startswith(tenant_prefix(kek)) and _NAME.fullmatch(tenant_keks)
+    ):
+        raise ConfigurationError(f"{tenant_keks!r} is not the key of a tenant beside {kek!r}")
+    return tenant_keks
+
+
+def _tenant_keys(role: Role, mount: str, names: str) -> Iterator[Rule]:
+    keys = f"{mount}/keys/{names}"
+    match role:
+        case Role.APP | Role.REENCRYPTOR:
+            yield Rule(keys, ("read",))
+            yield Rule(f"{mount}/decrypt/{names}", ("update",))
+        case Role.OFFICER:
+            # No key can be made here that is not derived, or exportable. Vault asks for required
+            # parameters at a read, too; making a key that exists answers with its properties.
+            wanted = tuple((name, (json.dumps(value),)) for name, value in KEK_BODY.items())
+            yield Rule(keys, ("create", "update"), wanted, all_required=True)
+            yield Rule(f"{mount}/datakey/plaintext/{names}", ("update",))
+        case Role.ROTATOR:
+            yield Rule(f"{mount}/rewrap/{names}", ("update",))
+            if names.endswith("*"):
+                yield Rule(keys, ("read", "update"), ())  # update for keys/NAME/rotate
+            else:
+                yield Rule(keys, ("read",))
+                yield Rule(f"{keys}/rotate", ("update",))
+        case Role.SHREDDER:
+            deletion = (("deletion_allowed", ()),)
+            if names.endswith("*"):
+                yield Rule(keys, ("read", "update", "delete"), deletion)
+            else:
+                yield Rule(keys, ("read", "delete"))
+                yield Rule(f"{keys}/config", ("update",), deletion)
+        case _:
             return
 
 

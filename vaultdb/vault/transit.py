@@ -53,24 +53,19 @@ class Transit:
         self._mount = mount.strip("/")
         self._kek = kek
 
-    def create(self) -> None:
-        """Make the KEK as every one must be; one that exists stays as it is."""
-        self._client.call(
-            lambda vault: vault.adapter.post(f"/v1/{self._mount}/keys/{self._kek}", json=KEK_BODY)
-        )
+    def create(self) -> KekFacts:
+        """Make the KEK as every one must be; one that exists stays as it is. Return what it is."""
+        path = f"/v1/{self._mount}/keys/{self._kek}"
+        answer = self._client.call(lambda vault: vault.adapter.post(path, json=KEK_BODY))
+        # Servers of before 2023 answer without a body.
+        return _facts(take(answer, "data")) if isinstance(answer, dict) else self.read()
 
     def read(self) -> KekFacts:
         """Read the KEK's properties."""
         answer = self._client.call(
             lambda vault: vault.secrets.transit.read_key(self._kek, mount_point=self._mount)
         )
-        data = take(answer, "data")
-        return KekFacts(
-            derived=bool(data.get("derived")),
-            exportable=bool(data.get("exportable")),
-            plaintext_backup=bool(data.get("allow_plaintext_backup")),
-            latest_version=int(take(data, "latest_version")),
-        )
+        return _facts(take(answer, "data"))
 
     def data_key(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK: its 32 secret bytes, its wrapped text and the KEK's version."""
@@ -122,6 +117,15 @@ class Transit:
         if not isinstance(results, list) or len(results) != count:
             raise VaultRejected(f"{path}: vault did not answer all of {count} items")
         return [_result(result, path, read) for result in results]
+
+
+def _facts(data: Any) -> KekFacts:
+    return KekFacts(
+        latest_version=int(take(data, "latest_version")),
+        derived=bool(data.get("derived")),
+        exportable=bool(data.get("exportable")),
+        plaintext_backup=bool(data.get("allow_plaintext_backup")),
+    )
 
 
 def _result(result: Any, path: str, read: Callable[[Any], T]) -> T | VaultRejected:

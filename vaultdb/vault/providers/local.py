@@ -46,9 +46,8 @@ class LocalProvider:
         del scope
         return self
 
-    def ensure_kek(self) -> bool:
+    def ensure_kek(self) -> None:
         """Do nothing: who owns the file makes the KEK."""
-        return False
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""

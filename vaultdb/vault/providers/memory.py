@@ -31,9 +31,8 @@ class MemoryProvider:
         """Return the provider of the tenant's KEK, or this one."""
         return self._tenants.of(scope) or self
 
-    def ensure_kek(self) -> bool:
+    def ensure_kek(self) -> None:
         """Do nothing: a KEK in memory is there from the beginning."""
-        return False
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""

@@ -22,7 +22,7 @@ from vaultdb.keys.wrapped_key import KeyScope
 from vaultdb.vault.answers import NotFound
 from vaultdb.vault.client import VaultClient
 from vaultdb.vault.tenant_kek import TenantProviders, tenant_kek
-from vaultdb.vault.transit import Transit
+from vaultdb.vault.transit import KekFacts, Transit
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class VaultProvider:
 
     name = "vault"
 
-    def __init__(  # all by name
+    def __init__(
         self,
         client: VaultClient,
         *,
@@ -74,7 +74,7 @@ class VaultProvider:
         """Return the provider of the tenant's KEK, or this one; it shares the client."""
         return self._tenants.of(scope) or self
 
-    def ensure_kek(self) -> bool:
+    def ensure_kek(self) -> None:
         """Make the KEK, derived and not exportable, unless it exists.
 
         Raises:
@@ -82,14 +82,7 @@ class VaultProvider:
             ConfigurationError: it exists, and is not fit to be a KEK.
 
         """
-        try:
-            _translated(self._transit.read)
-        except _KekMissing:
-            _translated(self._transit.create)
-            self.check()
-            return True
-        self._check_once()
-        return False
+        self._accept(_translated(self._transit.create))
 
     def create(self, context: bytes) -> tuple[bytes, str, int]:
         """Make a DEK; return its 32 secret bytes, the wrapped text and the KEK's version."""
@@ -131,9 +124,22 @@ class VaultProvider:
 
         """
         try:
-            kek = _translated(self._transit.read)
-        except _KekMissing:
-            raise KeyDenied(f"the transit key {self._key} does not exist; {self._remedy}") from None
+            self._accept(_translated(self._transit.read))
+        except _KekMissing as error:
+            text = f"{error}; there is no such key: {self._remedy}"
+        else:
+            return
+        raise KeyDenied(text)
+
+    def close(self) -> None:
+        """Close a client of its own: its token is revoked, if it is ours."""
+        if self._owns_client:
+            self._client.close()
+
+    def __repr__(self) -> str:
+        return f"<VaultProvider {self._key}>"
+
+    def _accept(self, kek: KekFacts) -> None:
         if not kek.derived:
             raise ConfigurationError(
                 f"the transit key {self._key} is not derived, so vault would ignore what a data "
@@ -145,14 +151,6 @@ class VaultProvider:
                 "cannot be undone; create another with exportable=false and set vault.kek"
             )
         self._checked = True
-
-    def close(self) -> None:
-        """Close a client of its own: its token is revoked, if it is ours."""
-        if self._owns_client:
-            self._client.close()
-
-    def __repr__(self) -> str:
-        return f"<VaultProvider {self._key}>"
 
     def _of_tenant(self, tenant: str) -> VaultProvider:
         if self._realm is None:  # refused before
