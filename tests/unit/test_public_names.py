@@ -14,13 +14,16 @@ from vaultdb import errors
 
 PROMISED = {
     "Acting",
+    "DecryptedBatch",
     "Encrypted",
     "Equality",
     "Grant",
     "Settings",
     "access",
     "acting_as",
+    "bulk_decrypt",
     "columns",
+    "copy_in",
     "create_async_engine",
     "create_engine",
     "encrypted",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaultdb.orm.bulk.copy_in import copy_in
+from vaultdb.orm.bulk.copying import copy_in
 from vaultdb.orm.bulk.decrypting import DecryptedBatch, bulk_decrypt
 
 __all__ = ["DecryptedBatch", "bulk_decrypt", "copy_in"]
