@@ -93,6 +93,12 @@ class ColumnKeys:
         found = {row: self._difference(row) for row in rows}
         return {row: reason for row, reason in found.items() if reason}
 
+    def decrypt(self, rows: Sequence[OldRow]) -> list[Any]:
+        """Return the values of rows that have a ciphertext, or the `DecryptionError`; secret."""
+        envelopes = [row.envelope for row in rows if row.envelope is not None]
+        self._keyring.load_ids({key_id_of(each) for each in envelopes if _has_key_id(each)})
+        return [self._decrypted(row) for row in rows if row.envelope is not None]
+
     def _frame(self, value: Any) -> bytes | str:
         """Return the value's frame, or why there is none."""
         if isinstance(value, Unreadable):

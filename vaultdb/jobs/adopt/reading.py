@@ -31,7 +31,7 @@ class OldRow:
 
     Args:
         key: in text form.
-        old: the old column in text form; secret.
+        old: the old column in text form, None when it is gone or empty; secret.
         value: of the encrypted column's type, or why there is none; secret.
         binding: what the ciphertext is bound to.
         tenant: whose the row is.
@@ -42,7 +42,7 @@ class OldRow:
     """
 
     key: Key
-    old: str
+    old: str | None
     value: Any
     binding: bytes
     tenant: str
@@ -58,13 +58,17 @@ class OldRows:
         adoption: the column.
         reader: of the format that the old column is in; None for plaintext.
         tenant: of rows that do not say whose they are.
+        has_old: False when the old column is gone.
 
     """
 
-    def __init__(self, adoption: Adoption, *, reader: Reader | None, tenant: str) -> None:
+    def __init__(
+        self, adoption: Adoption, *, reader: Reader | None, tenant: str, has_old: bool = True
+    ) -> None:
         self._adoption = adoption
         self._reader = reader
         self._tenant = tenant
+        self._has_old = has_old
         self._companions = companions_of(adoption.column)
         self._bound = () if adoption.column.row_key is None else adoption.column.row_key.columns
         self._owner = adoption.column.tenant_column
@@ -111,10 +115,9 @@ class OldRows:
         rows = [self._row(each, convert) for each in found]
         return self._with_bindings(rows, found)
 
-    def _items(self) -> sql.Composable:
+    def _items(self) -> sql.Composed:
         adoption = self._adoption
-        plain = column(adoption.plain)
-        # What another package encrypted is text, whatever the column is; so are bytes of text.
+        plain = column(adoption.plain) if self._has_old else sql.SQL("NULL")
         items = [
             adoption.keys.texts,
             sql.SQL("{}::text").format(plain),
