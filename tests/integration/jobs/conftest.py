@@ -9,6 +9,7 @@ from psycopg import sql
 from sqlalchemy import Engine, MetaData, QueuePool
 
 from tests.fixtures.postgres import Database
+from tests.integration.jobs.keys import Keys
 from vaultdb.db.connect import new_engine
 from vaultdb.db.role_names import RoleNames
 from vaultdb.jobs.work.store import JobStore
@@ -50,3 +51,11 @@ def open_to_rotator(database: Database, *names: str) -> None:
             statement = sql.SQL("GRANT SELECT, UPDATE ON {} TO {}")
             table, role = sql.Identifier(*name.split(".")), sql.Identifier(ROTATOR)
             connection.execute(statement.format(table, role))
+
+
+@pytest.fixture
+def keys(database: Database) -> Iterator[Keys]:
+    """The keys of the database, made in this process."""
+    keys = Keys(database)
+    yield keys
+    keys.close()

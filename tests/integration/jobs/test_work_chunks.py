@@ -212,9 +212,7 @@ def test_a_locked_row_is_left_to_a_later_pass(numbered, database, store, tools_o
     job = start(store, numbered)
     with database.connect() as other, other.transaction():
         other.execute('SELECT FROM "Odd table" WHERE id = 33 FOR UPDATE')
-        result = run_job(
-            job.id, tools_of(numbered.metadata), patience=Patience(fruitless_passes=1)
-        )
+        result = run_job(job.id, tools_of(numbered.metadata), patience=Patience(fruitless_passes=1))
         assert (result.job.state, result.remaining) == (JobState.RUNNING, 1)
         assert result.conflicts >= 1
     assert run_job(job.id, tools_of(numbered.metadata)).job.state is JobState.FINISHED

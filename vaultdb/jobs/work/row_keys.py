@@ -63,7 +63,7 @@ class RowKeys:
         for operator, key in ((_AFTER, span.after), (_UPTO, span.upto)):
             if key is not None:
                 terms.append(self._compared(operator))
-                parameters += self._checked(key)
+                parameters += self.checked(key)
         return (sql.SQL(" AND ").join(terms) if terms else sql.SQL("true")), parameters
 
     def _compared(self, operator: sql.SQL) -> sql.Composed:
@@ -73,7 +73,13 @@ class RowKeys:
         comma = sql.SQL(", ")
         return sql.SQL("({}) {} ({})").format(self.order, operator, comma.join(places))
 
-    def _checked(self, key: Key) -> Key:
+    def checked(self, key: Key) -> Key:
+        """Return a key that has as many columns as the table's.
+
+        Raises:
+            ConfigurationError: it was stored when the table had another key.
+
+        """
         if len(key) != len(self.names):
             raise ConfigurationError(
                 "the table's primary key has other columns than when the job was started: cancel "
