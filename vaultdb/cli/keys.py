@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaultdb.cli import key_backup, key_life
+from vaultdb.cli import key_backup, key_life, keys_shred
 from vaultdb.cli.opening import key_store, key_table, open_provider
 from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, create and verify data keys.", no_args_is_help=True)
 key_backup.add_to(app)
 key_life.add_to(app)
+keys_shred.add_to(app)
 
 Tenant = Annotated[
     str | None, typer.Option("--tenant", help="Tenant; default: the one of the settings.")
