@@ -126,7 +126,7 @@ class PostgresKeyStore:
             KeyUnavailable: the database cannot be reached.
 
         """
-        return self._read(realm, table.c.key_id == any_(_array(key_ids, LargeBinary)))
+        return self._read(realm, table.c.key_id == any_(array(key_ids, LargeBinary)))
 
     def by_scopes(self, realm: UUID, scopes: Collection[KeyScope]) -> Sequence[WrappedKey]:
         """Return every version of these scopes that is not destroyed, in one query.
@@ -269,11 +269,12 @@ def _stored(row: WrappedKey | None, key: WrappedKey) -> WrappedKey:
 def _is_in(scopes: Collection[KeyScope]) -> ColumnElement[bool]:
     """Compare with arrays and not with a list of parameters, of which there are 65,535 at most."""
     parts = zip(*((s.tenant, s.keyset, s.purpose.value, s.subject) for s in scopes), strict=True)
-    arrays = [_array(part, Text) for part in parts] or [_array((), Text)] * len(PLACE)
+    arrays = [array(part, Text) for part in parts] or [array((), Text)] * len(PLACE)
     names = [column.name for column in PLACE]
     wanted = func.unnest(*arrays).table_valued(*names).render_derived()
     return tuple_(*PLACE).in_(select(*(wanted.c[name] for name in names)))
 
 
-def _array(values: Collection[object], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+def array(values: Collection[object], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+    """Return a parameter that holds an array, for `any_` and `unnest`."""
     return bindparam(None, list(values), type_=ARRAY(type_), unique=True)

@@ -6,16 +6,27 @@ one. So a rewrap that went wrong, in Vault or on the way, can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    TextClause,
+    any_,
+    case,
+    func,
+    select,
+    text,
+)
 
 from vaultdb.db.failures import plain_failures
-from vaultdb.db.keystore import COLUMNS, PostgresKeyStore, wrapped_key
+from vaultdb.db.keystore import COLUMNS, PostgresKeyStore, array, wrapped_key
 from vaultdb.db.schema import data_key_table as table
 from vaultdb.errors import SchemaError
 from vaultdb.keys.wrapped_key import KeyState, WrappedKey
@@ -60,6 +71,24 @@ class Survey:
     """Wrapped under an older version of the KEK."""
     unverified: int
     """Rewrapped, and not yet opened by a role that may."""
+
+
+@dataclass(slots=True)
+class KekUse:
+    """The keys under one KEK."""
+
+    by_version: dict[int, int] = field(default_factory=dict)
+    """How many are wrapped under which of its versions."""
+    unverified: int = 0
+
+    @property
+    def keys(self) -> int:
+        """How many there are in all."""
+        return sum(self.by_version.values())
+
+    def stale(self, kek_version: int) -> int:
+        """Count those under a version older than this one."""
+        return sum(count for version, count in self.by_version.items() if version < kek_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +146,82 @@ class RewrapTable:
             keys, old, open_ = connection.execute(statement).one()
         return Survey(keys, old, open_)
 
-    def stale(self, kek_version: int, size: int) -> Generator[list[WrappedKey], None, None]:
-        """Yield the keys under an older KEK, `size` at a time; close it when you stop early."""
-        statement = select(*COLUMNS).where(*self._mine, table.c.kek_version < kek_version)
+    def keysets(self) -> list[str]:
+        """Return the names of the keysets that have keys."""
+        statement = select(table.c.keyset).where(*self._mine).distinct().order_by(table.c.keyset)
+        with self._connection("read the data keys") as connection:
+            return list(connection.scalars(statement))
+
+    def by_kek(
+        self, tenant_keysets: Collection[str], tenant: str | None = None
+    ) -> dict[str | None, KekUse]:
+        """Count the keys under each KEK: of tenants by their names, and None for the realm's.
+
+        Args:
+            tenant_keysets: the keysets in which each tenant has a KEK of its own.
+            tenant: count this tenant's keys only.
+
+        """
+        owner = case((_in(tenant_keysets), table.c.tenant))
+        counts = (func.count(), func.count(table.c.wrapped_prev))
+        statement = (
+            select(owner, table.c.kek_version, *counts)
+            .where(*self._mine, *_of(tenant))
+            .group_by(owner, table.c.kek_version)
+            .order_by(owner.nulls_first())
+        )
+        found: dict[str | None, KekUse] = {}
+        with self._connection("count the data keys") as connection:
+            for kek, version, keys, unverified in connection.execute(statement):
+                use = found.setdefault(kek, KekUse())
+                use.by_version[version] = keys
+                use.unverified += unverified
+        return found
+
+    def stale(
+        self,
+        kek_version: int,
+        size: int,
+        *,
+        tenant_keysets: Collection[str] = (),
+        tenant: str | None = None,
+    ) -> Generator[list[WrappedKey], None, None]:
+        """Yield the keys under an older realm's KEK, `size` at a time; close it to stop early.
+
+        Args:
+            kek_version: of the realm's KEK.
+            size: keys at a time.
+            tenant_keysets: keysets whose keys are under other KEKs.
+            tenant: only keys of this tenant.
+
+        """
+        conditions = [table.c.kek_version < kek_version, *_of(tenant)]
+        if tenant_keysets:
+            conditions.append(~_in(tenant_keysets))
+        statement = select(*COLUMNS).where(*self._mine, *conditions)
+        for rows in self._stream(statement, size):
+            yield [wrapped_key(row) for row in rows]
+
+    def stale_of_tenants(
+        self, kek_versions: Mapping[str, int], size: int, *, tenant_keysets: Collection[str]
+    ) -> Generator[list[WrappedKey], None, None]:
+        """Yield the keys under older KEKs of tenants, tenant by tenant; close it to stop early.
+
+        Args:
+            kek_versions: of each tenant's KEK.
+            size: keys at a time.
+            tenant_keysets: the keysets whose keys are under these KEKs.
+
+        """
+        names = array(list(kek_versions), Text)
+        versions = array(list(kek_versions.values()), Integer)
+        keks = func.unnest(names, versions).table_valued("tenant", "version").render_derived()
+        statement = (
+            select(*COLUMNS)
+            .join(keks, table.c.tenant == keks.c.tenant)
+            .where(*self._mine, _in(tenant_keysets), table.c.kek_version < keks.c.version)
+            .order_by(table.c.tenant)
+        )
         for rows in self._stream(statement, size):
             yield [wrapped_key(row) for row in rows]
 
@@ -167,3 +269,11 @@ class RewrapTable:
     def _connection(self, doing: str) -> Iterator[Connection]:
         with self._store.connection(self.realm, doing) as connection:
             yield connection
+
+
+def _in(keysets: Collection[str]) -> ColumnElement[bool]:
+    return table.c.keyset == any_(array(keysets, Text))
+
+
+def _of(tenant: str | None) -> Sequence[ColumnElement[bool]]:
+    return () if tenant is None else (table.c.tenant == tenant,)

@@ -7,6 +7,7 @@ recomputes its id. One that does not open is given its previous wrapping back.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from vaultdb.crypto.derive import key_id as key_id_of
 from vaultdb.db.rewraps import RewrapTable, Unverified
 from vaultdb.errors import KeyringError, KeyUnavailable
 from vaultdb.jobs.rewrap import CHUNK_SIZE, Progress
-from vaultdb.keys.provider import KeyProvider
-from vaultdb.keys.unwrapping import chunks
+from vaultdb.keys.provider import KekMissing, KeyProvider
+from vaultdb.keys.unwrapping import chunks_by_kek
+from vaultdb.keys.wrapped_key import WrappedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,24 @@ def _opened(
     rows = [item.before() if previous else item.key for item in items]
     good: list[Unverified] = []
     bad: list[Unverified] = []
-    deks = [
-        dek
-        for batch in chunks(rows)
-        for dek in provider.unwrap([(row.wrapped, row.context()) for row in batch])
-    ]
-    for item, dek in zip(items, deks, strict=True):
+    deks: dict[bytes, bytes | KeyringError] = {}
+    for holder, batch in chunks_by_kek(provider, rows):
+        opened = _unwrapped(holder, batch)
+        deks.update((row.key_id, dek) for row, dek in zip(batch, opened, strict=True))
+    for item in items:
+        dek = deks[item.key.key_id]
         # An outage says nothing about a key: never take a wrapping back because of it.
         if isinstance(dek, KeyUnavailable):
             raise dek
         (good if _is_key(item, dek) else bad).append(item)
     return good, bad
+
+
+def _unwrapped(holder: KeyProvider, batch: Sequence[WrappedKey]) -> Sequence[bytes | KeyringError]:
+    try:
+        return holder.unwrap([(row.wrapped, row.context()) for row in batch])
+    except KekMissing as error:  # a tenant's, which is gone; the keys of others are looked at
+        return [error] * len(batch)
 
 
 def _is_key(item: Unverified, dek: bytes | KeyringError) -> bool:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from vaultdb.errors import KeyringError
+from vaultdb.errors import KeyDenied, KeyringError
 from vaultdb.keys.wrapped_key import KeyScope
 
 BATCH_SIZE = 100
 """Wrapped DEKs per request. Vault refuses a request of more than 1,000 JSON strings
 (`max_request_json_strings`), which is 249 items of ciphertext and context; 100 leaves room."""
+
+
+class KekMissing(KeyDenied):
+    """There is no such KEK, or no more: what was wrapped under it cannot be opened by anybody."""
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from vaultdb.errors import (
     VaultUnavailable,
     VaultUntrusted,
 )
-from vaultdb.keys.provider import KeyProvider
+from vaultdb.keys.provider import KekMissing, KeyProvider
 from vaultdb.keys.wrapped_key import KeyScope
 from vaultdb.vault.answers import NotFound
 from vaultdb.vault.client import VaultClient
@@ -120,16 +120,17 @@ class VaultProvider:
 
         Raises:
             ConfigurationError: it is not derived, or its plaintext can leave Vault.
-            KeyUnavailable, KeyDenied: it cannot be read, or does not exist.
+            KekMissing: it does not exist.
+            KeyUnavailable, KeyDenied: it cannot be read.
 
         """
         try:
             self._accept(_translated(self._transit.read))
-        except _KekMissing as error:
+        except KekMissing as error:
             text = f"{error}; there is no such key: {self._remedy}"
         else:
             return
-        raise KeyDenied(text)
+        raise KekMissing(text)
 
     def close(self) -> None:
         """Close a client of its own: its token is revoked, if it is ours."""
@@ -169,10 +170,6 @@ class VaultProvider:
             self.check()
 
 
-class _KekMissing(KeyDenied):
-    """There is nothing at the KEK's path."""
-
-
 def _item(error: VaultRejected) -> KeyDenied:
     return KeyDenied(str(error))
 
@@ -184,7 +181,7 @@ def _translated(call: Callable[[], T]) -> T:
     except VaultUnavailable as error:
         translated: KeyringError = KeyUnavailable(str(error))
     except NotFound as error:
-        translated = _KekMissing(str(error))
+        translated = KekMissing(str(error))
     except (VaultDenied, VaultRejected) as error:
         translated = KeyDenied(str(error))
     except VaultUntrusted as error:
