@@ -45,6 +45,7 @@ _ENTRIES = (
     _Entry("names", "Check and record the logical names of encrypted columns.", is_group=True),
     _Entry("keys", "List, create and verify data keys.", is_group=True),
     _Entry("rotate", "Rotate the key-encryption key and rewrap every data key."),
+    _Entry("adopt", "Encrypt a column that holds plaintext.", is_group=True),
     _Entry("decrypt", "Show one encrypted value, for support, with a reason."),
 )
 

@@ -165,8 +165,7 @@ def declared_source(column: Any) -> str | None:
     declared: str | None = getattr(column.type.options, "adopts", None) or column.info.get(REPLACES)
     if declared is None:
         return None
-    mapped = column.table.columns.get(declared)
-    return str(declared if mapped is None else mapped.name)
+    return str(declared)
 
 
 def companions_of(column: EncryptedColumn) -> list[Any]:

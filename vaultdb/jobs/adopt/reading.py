@@ -118,7 +118,7 @@ class OldRows:
     def _items(self) -> sql.Composed:
         adoption = self._adoption
         plain = column(adoption.plain) if self._has_old else sql.SQL("NULL")
-        items = [
+        items: list[sql.Composable] = [
             adoption.keys.texts,
             sql.SQL("{}::text").format(plain),
             plain,

@@ -1,0 +1,344 @@
+"""`vaultdb adopt`: a column of plaintext, or of another package's ciphertext, becomes ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaultdb.cli import adopt_output as output
+from vaultdb.cli.adopt_opening import foreign_of, setup
+from vaultdb.cli.asking import confirm
+from vaultdb.cli.options import Json, Models, Yes
+from vaultdb.cli.progress import progress_bar
+from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json, print_table
+from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.adopt import backfill as backfilling
+from vaultdb.jobs.adopt import emptying
+from vaultdb.jobs.adopt.adoption import adoptions
+from vaultdb.jobs.adopt.comparison import compare
+from vaultdb.jobs.adopt.foreign.formats import Format
+from vaultdb.jobs.adopt.foreign.padding import Padding
+from vaultdb.jobs.adopt.leftovers import erasing
+from vaultdb.jobs.adopt.leftovers.samples import SAMPLES, samples_in, samples_of
+from vaultdb.jobs.adopt.leftovers.status import look
+from vaultdb.jobs.adopt.proving import add_check, check_statements, drop_trigger
+from vaultdb.jobs.adopt.running import run_adoption
+from vaultdb.jobs.adopt.stage import next_step, refuse_emptying, stage_of
+
+if TYPE_CHECKING:
+    from vaultdb.jobs.work.job import Progress
+
+app = typer.Typer(help="Encrypt a column that holds plaintext.", no_args_is_help=True)
+
+TableName = Annotated[
+    str, typer.Argument(metavar="TABLE", help="Table, with its schema when it has one.")
+]
+ColumnName = Annotated[
+    str, typer.Argument(metavar="COLUMN", help="Encrypted column, or the one that it replaces.")
+]
+From = Annotated[
+    Format | None,
+    typer.Option("--from", help="What another package encrypted the old column with."),
+]
+PaddingOption = Annotated[
+    Padding, typer.Option("--padding", help="Of sqlalchemy-utils-aes: as the column had it.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key-file", metavar="FILE", help="File with the old key.")
+]
+KeyVault = Annotated[
+    str | None,
+    typer.Option("--key-vault", metavar="PATH#FIELD", help="Where Vault has the old key."),
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option("--tenant", help="Whose rows are that do not say so; default: the setting's."),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="How many work at once.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")]
+
+
+@app.command()
+def plan(context: typer.Context, model: Models = None, as_json: Json = False) -> None:
+    """Show every column that is on its way, how far it has come, and the next step."""
+    found = setup(context, model)
+    shown = []
+    with found.rows("look at the columns") as connection:
+        for adoption in adoptions(found.models):
+            stage = stage_of(connection, adoption)
+            shown.append((adoption, stage, next_step(stage, adoption)))
+    if as_json:
+        print_json(
+            [
+                {"column": str(each.column.column), "replaces": each.plain, **asdict(stage)}
+                | {"next": step}
+                for each, stage, step in shown
+            ]
+        )
+        return
+    rows = [
+        (each.target, stage.held, stage.missing, stage.mode, step) for each, stage, step in shown
+    ]
+    titles = ("column", "values", "not encrypted", "models", "next step")
+    print_table(titles, rows, nothing="no column of the models replaces another")
+
+
+@app.command()
+def backfill(  # noqa: PLR0917  # typer passes them by name
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    source: From = None,
+    padding: PaddingOption = Padding.NAIVE,
+    key_file: KeyFile = None,
+    key_vault: KeyVault = None,
+    tenant: Tenant = None,
+    workers: Workers = 1,
+    model: Models = None,
+    plan: PlanOnly = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Encrypt what the old column holds and the encrypted one does not; run again to go on.
+
+    Whoever writes a row meanwhile wins. Keys come from [role.reencryptor], rows are read and
+    written by [role.rotator].
+    """
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    foreign = foreign_of(source, padding, key_file, key_vault)
+    with found.rows("look at the column") as connection:
+        stage = stage_of(connection, adoption)
+    if not stage.has_plain or not stage.has_encrypted:
+        raise ConfigurationError(f"{adoption.target}: {next_step(stage, adoption)}")
+    if not as_json:
+        print(f"encrypt {plural(stage.missing, 'value')} of {adoption.target}")
+        if not stage.has_trigger:
+            print("warning: there is no trigger that notices releases which write plaintext only")
+    if plan:
+        if as_json:
+            print_json(asdict(stage))
+        return
+    if not yes:
+        confirm("go on?")
+    with found.tools(adoption) as tools, _bar("encrypting", stage.missing, as_json) as progress:
+        result, bad = run_adoption(
+            tools,
+            backfilling.KIND,
+            adoption,
+            foreign,
+            tenant=found.tenant(tenant),
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        print_json(output.result_as_json(result, bad))
+    else:
+        output.print_result("encrypted", result, bad)
+    if result.remaining:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def verify(  # noqa: PLR0917  # typer passes them by name
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Rows at random; default: all.")
+    ] = None,
+    source: From = None,
+    padding: PaddingOption = Padding.NAIVE,
+    key_file: KeyFile = None,
+    key_vault: KeyVault = None,
+    tenant: Tenant = None,
+    model: Models = None,
+    as_json: Json = False,
+) -> None:
+    """Decrypt and compare with the old column; name rows that differ by their key."""
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    foreign = foreign_of(source, padding, key_file, key_vault)
+    rows = found.old_rows(adoption, foreign, found.tenant(tenant))
+    with found.keyring() as keyring, found.rows("compare the columns") as connection:
+        total = sample or stage_of(connection, adoption).held
+        connection.rollback()
+        with progress_bar("comparing", total, hidden=as_json) as progress:
+            different = compare(
+                connection, adoption, rows, keyring, sample=sample, progress=progress
+            )
+    if as_json:
+        print_json(output.comparison_as_json(different))
+    else:
+        output.print_comparison(different)
+    if different.different:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Do it now, by the migrator's login.")
+    ] = False,
+    model: Models = None,
+) -> None:
+    """Print, or add, the CHECK that proves that no value is left unencrypted."""
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    if not apply:
+        for statement in check_statements(adoption):
+            print(f"{statement.as_string(None)};")
+        return
+    with found.changing("migrator", "add the check") as connection:
+        add_check(connection, adoption)
+    print(f"every value of {adoption.target} is encrypted, and stays so: the check is validated")
+
+
+@app.command()
+def null(  # noqa: PLR0917  # typer passes them by name
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    drops: Annotated[
+        bool,
+        typer.Option("--drop-trigger", help="Drop the trigger first, by the migrator's login."),
+    ] = False,
+    source: From = None,
+    padding: PaddingOption = Padding.NAIVE,
+    key_file: KeyFile = None,
+    key_vault: KeyVault = None,
+    tenant: Tenant = None,
+    workers: Workers = 1,
+    model: Models = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Empty the old column, of rows whose ciphertext decrypts to the same value only."""
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    foreign = foreign_of(source, padding, key_file, key_vault)
+    with found.rows("look at the column") as connection:
+        stage = stage_of(connection, adoption)
+    refuse_emptying(stage, adoption, drops_trigger=drops)
+    if not as_json:
+        print(f"compare and empty {plural(stage.held, 'value')} of {adoption.target}, for good")
+    if not yes:
+        confirm("go on?")
+    if stage.has_trigger:
+        with found.changing("migrator", "drop the trigger") as connection:
+            drop_trigger(connection, adoption)
+    with found.tools(adoption) as tools, _bar("emptying", stage.held, as_json) as progress:
+        result, bad = run_adoption(
+            tools,
+            emptying.KIND,
+            adoption,
+            foreign,
+            tenant=found.tenant(tenant),
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        print_json(output.result_as_json(result, bad))
+    else:
+        output.print_result("emptied", result, bad)
+    if result.remaining:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    *,
+    rewrite: Annotated[
+        bool, typer.Option(help="Rewrite the table (VACUUM FULL); not after pg_repack.")
+    ] = True,
+    wal: Annotated[bool, typer.Option(help="Write over the WAL.")] = True,
+    model: Models = None,
+    plan: PlanOnly = False,
+    yes: Yes = False,
+) -> None:
+    """Erase what the old column left in the table's files, the statistics and the WAL.
+
+    Logs in as the administrator. The table is locked while it is rewritten.
+    """
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    with found.changing("admin", "erase the old values") as connection:
+        agreed = erasing.plan(connection, adoption)
+        if rewrite:
+            print(f"rewrite {agreed.table}, {agreed.size:,} bytes, locked for everybody meanwhile")
+        if wal:
+            size = agreed.segments * agreed.segment_size
+            print(f"write over {plural(agreed.segments, 'segment')} of the WAL, {size:,} bytes")
+        if plan:
+            return
+        if not yes:
+            confirm("go on?")
+        erasing.erase(connection, adoption, rewrites=rewrite, recycles=wal, progress=print)
+    print(f"erased; look: vaultdb adopt status {adoption.table.fullname} {adoption.encrypted}")
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    table: TableName,
+    column: ColumnName,
+    *,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Values to decrypt and look for.")
+    ] = SAMPLES,
+    values: Annotated[
+        Path | None, typer.Option("--values", metavar="FILE", help="Look for its lines instead.")
+    ] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Look into all relations of the database.")
+    ] = False,
+    tenant: Tenant = None,
+    model: Models = None,
+    as_json: Json = False,
+) -> None:
+    """Look for values of the column in the clear, in the server's own files; exit 2 if any is left.
+
+    Decrypts some values as [role.reencryptor] and reads the files as the administrator, after a
+    checkpoint. The values stay in this process.
+    """
+    found = setup(context, model)
+    adoption = found.find(table, column)
+    if values is not None:
+        wanted = samples_in(values)
+    else:
+        with found.keyring() as keyring, found.rows("choose values") as connection:
+            owner = found.tenant(tenant)
+            wanted = samples_of(connection, adoption, keyring, tenant=owner, count=samples)
+    with found.changing("admin", "look into the server's files") as connection:
+        seen = look(connection, adoption, wanted, everywhere=everywhere)
+    if as_json:
+        print_json(output.status_as_json(seen))
+    else:
+        output.print_status(seen)
+    if seen.is_readable:
+        raise typer.Exit(DIFFERS)
+
+
+@contextmanager
+def _bar(what: str, total: int, hidden: bool) -> Iterator[Callable[[Progress], None]]:
+    """Show how many rows were changed."""
+    with progress_bar(what, total, hidden=hidden) as advance:
+        before = 0
+
+        def tell(progress: Progress) -> None:
+            nonlocal before
+            advance(progress.changed - before)
+            before = progress.changed
+
+        yield tell
