@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from vaultdb.jobs.work.job import Job
     from vaultdb.keys.keyring import Keyring
 
-_HAS_PARTS = "SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = %s::regclass)"
+_HAS_NO_PLACE = """
+    SELECT NOT pg_catalog.has_column_privilege(%s::regclass, 'ctid', 'SELECT')
+      OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = %s::regclass)
+"""
 _REFUSED = ("22", "23", "44", "P0")
 """Classes of SQLSTATE that a single row is to blame for: data, constraints, a trigger's own."""
 
@@ -116,7 +119,7 @@ class ReencryptTask:
             raw = wire.driver(connection)
             statements = Statements(self._target, has_parts=False)
             name = statements.keys.table.as_string(raw)
-            row = raw.execute(_HAS_PARTS, [name]).fetchone()
+            row = raw.execute(_HAS_NO_PLACE, [name, name]).fetchone()
             if row is not None and row[0]:
                 statements = Statements(self._target, has_parts=True)
             self._statements = statements
