@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vaultdb.cli import adopt_output as output
-from vaultdb.cli.adopt_opening import foreign_of, setup
+from vaultdb.cli.adopt_leftovers import erase, status
+from vaultdb.cli.adopt_opening import Pace, foreign_of, setup
+from vaultdb.cli.adopt_options import (
+    ColumnName,
+    From,
+    KeyFile,
+    KeyVault,
+    MaxLag,
+    MaxRows,
+    PaddingOption,
+    PlanOnly,
+    TableName,
+    Tenant,
+    Workers,
+)
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.options import Json, Models, Yes
 from vaultdb.cli.progress import progress_bar
-from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json, print_table
+from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.adopt import backfill as backfilling
 from vaultdb.jobs.adopt import emptying
 from vaultdb.jobs.adopt.adoption import adoptions
 from vaultdb.jobs.adopt.comparison import compare
-from vaultdb.jobs.adopt.foreign.formats import Format
 from vaultdb.jobs.adopt.foreign.padding import Padding
-from vaultdb.jobs.adopt.leftovers import erasing
-from vaultdb.jobs.adopt.leftovers.samples import SAMPLES, samples_in, samples_of
-from vaultdb.jobs.adopt.leftovers.status import look
 from vaultdb.jobs.adopt.proving import add_check, check_statements, drop_trigger
 from vaultdb.jobs.adopt.running import run_adoption
 from vaultdb.jobs.adopt.stage import next_step, refuse_emptying, stage_of
@@ -34,33 +43,6 @@ if TYPE_CHECKING:
     from vaultdb.jobs.work.job import Progress
 
 app = typer.Typer(help="Encrypt a column that holds plaintext.", no_args_is_help=True)
-
-TableName = Annotated[
-    str, typer.Argument(metavar="TABLE", help="Table, with its schema when it has one.")
-]
-ColumnName = Annotated[
-    str, typer.Argument(metavar="COLUMN", help="Encrypted column, or the one that it replaces.")
-]
-From = Annotated[
-    Format | None,
-    typer.Option("--from", help="What another package encrypted the old column with."),
-]
-PaddingOption = Annotated[
-    Padding, typer.Option("--padding", help="Of sqlalchemy-utils-aes: as the column had it.")
-]
-KeyFile = Annotated[
-    Path | None, typer.Option("--key-file", metavar="FILE", help="File with the old key.")
-]
-KeyVault = Annotated[
-    str | None,
-    typer.Option("--key-vault", metavar="PATH#FIELD", help="Where Vault has the old key."),
-]
-Tenant = Annotated[
-    str | None,
-    typer.Option("--tenant", help="Whose rows are that do not say so; default: the setting's."),
-]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="How many work at once.")]
-PlanOnly = Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")]
 
 
 @app.command()
@@ -99,6 +81,8 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
     key_vault: KeyVault = None,
     tenant: Tenant = None,
     workers: Workers = 1,
+    max_lag: MaxLag = None,
+    max_rows: MaxRows = None,
     model: Models = None,
     plan: PlanOnly = False,
     yes: Yes = False,
@@ -112,6 +96,7 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
     found = setup(context, model)
     adoption = found.find(table, column)
     foreign = foreign_of(source, padding, key_file, key_vault)
+    pace = Pace(workers, max_lag, max_rows)
     with found.rows("look at the column") as connection:
         stage = stage_of(connection, adoption)
     if not stage.has_plain or not stage.has_encrypted:
@@ -126,7 +111,10 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
         return
     if not yes:
         confirm("go on?")
-    with found.tools(adoption) as tools, _bar("encrypting", stage.missing, as_json) as progress:
+    with (
+        found.tools(adoption, pace) as tools,
+        _bar("encrypting", stage.missing, as_json) as progress,
+    ):
         result, bad = run_adoption(
             tools,
             backfilling.KIND,
@@ -217,6 +205,8 @@ def null(  # noqa: PLR0917  # typer passes them by name
     key_vault: KeyVault = None,
     tenant: Tenant = None,
     workers: Workers = 1,
+    max_lag: MaxLag = None,
+    max_rows: MaxRows = None,
     model: Models = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -225,6 +215,7 @@ def null(  # noqa: PLR0917  # typer passes them by name
     found = setup(context, model)
     adoption = found.find(table, column)
     foreign = foreign_of(source, padding, key_file, key_vault)
+    pace = Pace(workers, max_lag, max_rows)
     with found.rows("look at the column") as connection:
         stage = stage_of(connection, adoption)
     refuse_emptying(stage, adoption, drops_trigger=drops)
@@ -235,7 +226,7 @@ def null(  # noqa: PLR0917  # typer passes them by name
     if stage.has_trigger:
         with found.changing("migrator", "drop the trigger") as connection:
             drop_trigger(connection, adoption)
-    with found.tools(adoption) as tools, _bar("emptying", stage.held, as_json) as progress:
+    with found.tools(adoption, pace) as tools, _bar("emptying", stage.held, as_json) as progress:
         result, bad = run_adoption(
             tools,
             emptying.KIND,
@@ -253,81 +244,8 @@ def null(  # noqa: PLR0917  # typer passes them by name
         raise typer.Exit(FAILURE)
 
 
-@app.command()
-def erase(
-    context: typer.Context,
-    table: TableName,
-    column: ColumnName,
-    *,
-    rewrite: Annotated[
-        bool, typer.Option(help="Rewrite the table (VACUUM FULL); not after pg_repack.")
-    ] = True,
-    wal: Annotated[bool, typer.Option(help="Write over the WAL.")] = True,
-    model: Models = None,
-    plan: PlanOnly = False,
-    yes: Yes = False,
-) -> None:
-    """Erase what the old column left in the table's files, the statistics and the WAL.
-
-    Logs in as the administrator. The table is locked while it is rewritten.
-    """
-    found = setup(context, model)
-    adoption = found.find(table, column)
-    with found.changing("admin", "erase the old values") as connection:
-        agreed = erasing.plan(connection, adoption)
-        if rewrite:
-            print(f"rewrite {agreed.table}, {agreed.size:,} bytes, locked for everybody meanwhile")
-        if wal:
-            size = agreed.segments * agreed.segment_size
-            print(f"write over {plural(agreed.segments, 'segment')} of the WAL, {size:,} bytes")
-        if plan:
-            return
-        if not yes:
-            confirm("go on?")
-        erasing.erase(connection, adoption, rewrites=rewrite, recycles=wal, progress=print)
-    print(f"erased; look: vaultdb adopt status {adoption.table.fullname} {adoption.encrypted}")
-
-
-@app.command()
-def status(
-    context: typer.Context,
-    table: TableName,
-    column: ColumnName,
-    *,
-    samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Values to decrypt and look for.")
-    ] = SAMPLES,
-    values: Annotated[
-        Path | None, typer.Option("--values", metavar="FILE", help="Look for its lines instead.")
-    ] = None,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Look into all relations of the database.")
-    ] = False,
-    tenant: Tenant = None,
-    model: Models = None,
-    as_json: Json = False,
-) -> None:
-    """Look for values of the column in the clear, in the server's own files; exit 2 if any is left.
-
-    Decrypts some values as [role.reencryptor] and reads the files as the administrator, after a
-    checkpoint. The values stay in this process.
-    """
-    found = setup(context, model)
-    adoption = found.find(table, column)
-    if values is not None:
-        wanted = samples_in(values)
-    else:
-        with found.keyring() as keyring, found.rows("choose values") as connection:
-            owner = found.tenant(tenant)
-            wanted = samples_of(connection, adoption, keyring, tenant=owner, count=samples)
-    with found.changing("admin", "look into the server's files") as connection:
-        seen = look(connection, adoption, wanted, everywhere=everywhere)
-    if as_json:
-        print_json(output.status_as_json(seen))
-    else:
-        output.print_status(seen)
-    if seen.is_readable:
-        raise typer.Exit(DIFFERS)
+app.command()(erase)
+app.command()(status)
 
 
 @contextmanager

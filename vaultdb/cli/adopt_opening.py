@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.models import NO_MODELS, load_models
 from vaultdb.cli.opening import open_connection, open_keyring
 from vaultdb.cli.options import Options, options_of
-from vaultdb.db.connect import new_engine
-from vaultdb.db.failures import plain_failures
 from vaultdb.errors import ConfigurationError
-from vaultdb.jobs.adopt.adoption import Adoption, Foreign, find_adoption
+from vaultdb.jobs.adopt.adoption import Adoption, Foreign, find_adoption, placed
 from vaultdb.jobs.adopt.foreign.formats import Format
 from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.reading import OldRows
 from vaultdb.jobs.adopt.secrets import KeySource
 from vaultdb.jobs.adopt.task import reader_of
-from vaultdb.jobs.work.task import Tools
-from vaultdb.jobs.work.throttle import NoThrottle
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
 
+    from vaultdb.jobs.work.task import Tools
     from vaultdb.keys.keyring import Keyring
     from vaultdb.settings.model import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a job works.
+
+    Args:
+        workers: how many at once.
+        max_lag: seconds that a replica may be behind.
+        max_rows_per_second: of all workers together.
+
+    """
+
+    workers: int = 1
+    max_lag: float | None = None
+    max_rows_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +53,22 @@ class Setup:
     Args:
         options: of this run.
         models: the application's.
+        names: what `--model` said.
 
     """
 
     options: Options
     models: list[MetaData]
+    names: tuple[str, ...] = ()
 
     def find(self, table: str, column: str) -> Adoption:
         """Return the adoption of a column."""
         return find_adoption(self.models, table, column)
+
+    def place(self, table: str, column: str) -> Adoption:
+        """Return the same with the table's schema: an administrator's login searches none."""
+        with self.rows("find the table") as connection:
+            return placed(self.find(table, column), connection)
 
     @contextmanager
     def rows(self, doing: str) -> Iterator[Connection]:
@@ -74,17 +95,16 @@ class Setup:
         with open_keyring(self.options.settings("reencryptor")) as keyring:
             yield keyring
 
-    @contextmanager
-    def tools(self, adoption: Adoption) -> Iterator[Tools]:
+    def tools(self, adoption: Adoption, pace: Pace) -> AbstractContextManager[Tools]:
         """Give what workers need: rows by the rotator's login, keys by the reencryptor's."""
-        metadata = adoption.table.metadata
-        engine = new_engine(self.options.settings("rotator"))
-        settings = self.options.settings("reencryptor")
-        try:
-            with self.keyring() as keyring, plain_failures("work on the rows"):
-                yield Tools(metadata, keyring, settings, engine, NoThrottle())
-        finally:
-            engine.dispose()
+        return JobTools(
+            self.options,
+            self.names,
+            adoption.table.fullname,
+            threads=pace.workers,
+            max_lag=pace.max_lag,
+            max_rows_per_second=pace.max_rows_per_second,
+        )()
 
     def old_rows(self, adoption: Adoption, foreign: Foreign | None, tenant: str) -> OldRows:
         """Return what reads the old column."""
@@ -108,7 +128,7 @@ def setup(context: typer.Context, models: list[str] | None) -> Setup:
     found = load_models(models, options.settings())
     if not found:
         raise ConfigurationError(NO_MODELS)
-    return Setup(options, found)
+    return Setup(options, found, tuple(models or ()))
 
 
 def foreign_of(

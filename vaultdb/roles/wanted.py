@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vaultdb.db.quoting import parts_of, qualified, quote_name
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.attachment import encrypted_columns
-from vaultdb.orm.companion import companion_of, is_companion
+from vaultdb.orm.companion import companions_of, is_companion
 from vaultdb.orm.types import is_encrypted
 from vaultdb.roles.declared import declared
 from vaultdb.roles.fact import Fact
@@ -133,8 +133,9 @@ def _rotator(table: Table) -> Grant:
         type_: Any = column.type
         named = [*(type_.bind if isinstance(type_.bind, tuple) else ()), type_.tenant_column]
         read += [table.columns[key].name for key in named if key is not None]
-        companion = companion_of(column)
-        changed += [each.name for each in (column, companion) if each is not None]
+        if type_.options.adopts is not None:  # to encrypt what it holds, and to empty it afterwards
+            changed.append(type_.options.adopts)
+        changed += [each.name for each in (column, *companions_of(column))]
     return Grant(select=(*read, *changed), update=changed)
 
 

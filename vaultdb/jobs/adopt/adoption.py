@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
 
 from vaultdb.alembic.autogenerate.expansions import REPLACES
 from vaultdb.alembic.operations.expansion import ENCRYPTED_SUFFIX
@@ -17,10 +19,16 @@ from vaultdb.jobs.work.row_keys import RowKeys, row_keys
 from vaultdb.orm.writing.table import encrypted_table
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import Connection, MetaData, Table
     from sqlalchemy.types import TypeEngine
 
     from vaultdb.orm.writing.table import EncryptedColumn
+
+_SCHEMA = """
+    SELECT n.nspname FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = %s::pg_catalog.regclass
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +101,24 @@ class Adoption:
     @property
     def mode(self) -> str:
         """What the models say about reading the old column: `allow`, `forbid`, or `gone`."""
-        mode = getattr(self.column.type.options, "plaintext", None)
-        if mode is not None and declared_source(self.column.column):
-            return str(mode)
+        options = self.column.type.options
+        if options.adopts is not None:
+            return str(options.plaintext)
         return "gone" if self.plain_type is None else "allow"
+
+
+def placed(adoption: Adoption, connection: Connection) -> Adoption:
+    """Return the adoption with its table's schema named, for logins that search no schema.
+
+    Args:
+        adoption: the column.
+        connection: by a login that finds the table as the models name it.
+
+    """
+    driver: Any = connection.connection.driver_connection
+    row = driver.execute(_SCHEMA, [adoption.keys.table.as_string(driver)]).fetchone()
+    table = sql.Identifier(row[0], adoption.table.name)
+    return replace(adoption, keys=replace(adoption.keys, table=table))
 
 
 def adoptions(metadata: Iterable[MetaData]) -> list[Adoption]:
@@ -162,10 +184,8 @@ def source_name(column: EncryptedColumn) -> str | None:
 
 def declared_source(column: Any) -> str | None:
     """Return what a declaration says of the column that is replaced."""
-    declared: str | None = getattr(column.type.options, "adopts", None) or column.info.get(REPLACES)
-    if declared is None:
-        return None
-    return str(declared)
+    declared: str | None = column.type.options.adopts or column.info.get(REPLACES)
+    return declared
 
 
 def companions_of(column: EncryptedColumn) -> list[Any]:

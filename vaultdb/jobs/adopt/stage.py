@@ -116,7 +116,8 @@ def refuse_emptying(stage: Stage, adoption: Adoption, *, drops_trigger: bool) ->
         raise ConfigurationError(f"{adoption.target} is gone already")
     if stage.missing:
         raise ConfigurationError(
-            f"{stage.missing:,} values are not encrypted yet; run: vaultdb adopt backfill {place}"
+            f"{adoption.target}: {stage.missing:,} of its values not encrypted yet; run: vaultdb"
+            f" adopt backfill {place}"
         )
     if not stage.is_checked:
         raise ConfigurationError(

@@ -72,8 +72,8 @@ def plan(connection: Connection, adoption: Adoption) -> Plan:
     held = count_rows(connection, adoption, condition) if has_column(connection, adoption) else 0
     if held:
         raise ConfigurationError(
-            f"{adoption.target} still holds {held:,} values; empty it first: vaultdb adopt null"
-            f" {adoption.table.fullname} {adoption.encrypted}"
+            f"{adoption.target} still holds values, {held:,} of them; empty it first: vaultdb adopt"
+            f" null {adoption.table.fullname} {adoption.encrypted}"
         )
     table = adoption.keys.table.as_string(driver)
     size = _scalar(driver, _SIZE, {"table": table})

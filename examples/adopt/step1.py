@@ -1,0 +1,32 @@
+"""Both columns: what is written goes into both, and what is not encrypted yet is still read."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+import vaultdb
+from vaultdb import Equality, encrypted
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Customer(Base):
+    __tablename__ = "customer"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    ssn_in_the_clear: Mapped[str | None] = mapped_column("ssn", Text)
+    ssn: Mapped[str | None] = encrypted(
+        str,
+        name="ssn_encrypted",
+        adopts="ssn",
+        plaintext="allow",
+        index=Equality(),
+        nullable=True,
+    )
+
+
+vaultdb.access(Customer)

@@ -1,0 +1,129 @@
+"""The example that adopts a plaintext table, from the first day to the erasure."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.postgres import Database
+from tests.integration.cli.conftest import Run
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "adopt"
+STEPS = ("step1", "step2", "step3")
+
+
+@pytest.fixture
+def folder(database: Database, settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the example, settings for every role, and the table of the first day."""
+    folder = settings_file.parent
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+    with database.connect("vaultdb_migrator") as connection:
+        connection.execute((EXAMPLE / "before.sql").read_bytes())
+    with database.connect() as connection:
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON customer TO vaultdb_rw")
+    monkeypatch.setenv("VAULTDB_ADMIN_URL", database.admin_url)
+    monkeypatch.setenv("VAULTDB_MIGRATIONS", "migrations")
+    monkeypatch.syspath_prepend(folder)
+    for step in STEPS:
+        monkeypatch.delitem(sys.modules, step, raising=False)
+    return folder
+
+
+Vaultdb = Callable[..., str]
+
+
+@pytest.fixture
+def vaultdb(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Vaultdb:
+    def vaultdb(*arguments: str, step: int, fails: int = 0) -> str:
+        monkeypatch.setenv("VAULTDB_MODELS", f"step{step}:Base")
+        ran = run(*arguments)
+        assert ran.code == fails, ran.out + ran.err
+        return ran.out + ran.err
+
+    return vaultdb
+
+
+@pytest.fixture
+def shop(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Vaultdb:
+    def shop(*arguments: str, step: int) -> str:
+        monkeypatch.setattr(sys, "argv", ["shop.py", f"step{step}", *arguments])
+        capsys.readouterr()
+        found = runpy.run_path(str(folder / "shop.py"))
+        found["engine"].dispose()
+        return capsys.readouterr().out
+
+    return shop
+
+
+def test_a_plaintext_table_is_adopted_and_erased(
+    database: Database, vaultdb: Vaultdb, shop: Vaultdb, folder: Path
+) -> None:
+    def adopt(command: str, *options: str, step: int, fails: int = 0) -> str:
+        return vaultdb("adopt", command, "customer", "ssn", *options, step=step, fails=fails)
+
+    # expand, and release models that write both
+    vaultdb("migrate", "init", "migrations", "--model", "step1:Base", step=1)
+    vaultdb("migrate", "up", step=1)
+    vaultdb("keys", "create", step=1)
+    vaultdb("migrate", "new", "expand", step=1)
+    vaultdb("migrate", "up", step=1)
+    assert "vaultdb adopt backfill customer" in vaultdb("adopt", "plan", step=1)
+    printed = shop("new@example.org", "999-00-111111", "customer7@example.org", step=1)
+    assert "customer7@example.org 999-07-000007 found by it: customer7@example.org" in printed
+
+    # backfill; an old release changes a row behind the application's back: it is found again
+    assert "encrypt 500 values" in adopt("backfill", "--plan", step=1)
+    assert "encrypted 500 rows, 0 left" in adopt("backfill", "--yes", step=1)
+    with database.connect("vaultdb_app") as connection:
+        connection.execute("UPDATE customer SET ssn = '999-00-222222' WHERE id = 7")
+    assert "row 7: not encrypted yet" in adopt("verify", step=1, fails=1)
+    assert "1 of its values" in adopt("null", "--yes", step=1, fails=1)
+    assert "encrypted 1 row, 0 left" in adopt("backfill", "--yes", step=1)
+    assert "compared 501 rows, 0 differ" in adopt("verify", step=1)
+    assert "no validated check" in adopt("null", "--yes", step=1, fails=1)
+
+    # prove it, and switch reads
+    assert "NOT VALID;" in adopt("check", step=1)
+    assert "the check is validated" in adopt("check", "--apply", step=1)
+    assert 'plaintext="forbid"' in adopt("null", "--yes", step=1, fails=1)
+    printed = shop("newer@example.org", "999-00-333333", "customer7@example.org", step=2)
+    assert "customer7@example.org 999-00-222222 found by it" in printed
+
+    # contract
+    assert "--drop-trigger" in adopt("null", "--yes", step=2, fails=1)
+    assert "emptied 501 rows, 0 left" in adopt("null", "--drop-trigger", "--yes", step=2)
+    vaultdb("migrate", "new", "contract", step=3)
+    vaultdb("migrate", "up", step=3)
+    printed = shop("last@example.org", "999-00-444444", "customer7@example.org", step=3)
+    assert "customer7@example.org 999-00-222222 found by it" in printed
+    assert columns(database) == ["email", "id", "ssn_encrypted", "ssn_encrypted_index"]
+
+    # erase
+    (folder / "values").write_text("999-09-000009\n999-10-000010\n")
+    found = json.loads(adopt("status", "--values", "values", "--json", step=3, fails=2))
+    assert places(found) >= {"table", "wal"}
+    assert "still holds" not in adopt("erase", "--yes", step=3)
+    decrypted = json.loads(adopt("status", "--samples", "20", "--json", step=3))
+    assert (places(decrypted), decrypted["readable"]) == (set(), False)
+    assert decrypted["samples"] >= 5
+
+
+def places(found: dict[str, Any]) -> set[str]:
+    return {each["kind"] for each in found["found"] if each["values"]}
+
+
+def columns(database: Database) -> list[str]:
+    with database.connect() as connection:
+        found = connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'customer'"
+        )
+        return sorted(name for (name,) in found)
