@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from vaultdb.db.quoting import quote_name
 from vaultdb.db.role_names import RoleNames
@@ -44,11 +45,12 @@ def audit_facts(names: RoleNames) -> Iterator[Fact]:
         name = f"{TABLE}.{trigger}"
         text = f"CREATE TRIGGER {trigger} {when} EXECUTE FUNCTION {REFUSE}"
         yield Fact("trigger", "enabled", name, owner, text)
-    for role in (names.owner, names.auditor):
+    for role in (names.owner, names.rotator, names.auditor):
         yield Fact("grant", "schema", AUDIT_SCHEMA, quote_name(role), "USAGE")
     yield Fact("grant", "table", TABLE, quote_name(names.auditor), "SELECT")
-    for column in COLUMNS:
-        yield Fact("grant", "column", f"{TABLE}.{column}", quote_name(names.owner), "INSERT")
+    # Who migrates, and who destroys keys, adds to the record and sees none of it.
+    for role, column in product((names.owner, names.rotator), COLUMNS):
+        yield Fact("grant", "column", f"{TABLE}.{column}", quote_name(role), "INSERT")
 
 
 def makes(fact: Fact) -> bool:

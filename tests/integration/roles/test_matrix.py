@@ -83,7 +83,7 @@ MAY = {
     | {"select all", "select open", "select ssn", "update note", "update ssn", "delete"}
     | {"truncate", "lock", "read keys", "add keys", "rewrap keys", "delete keys", "audit insert"},
     "key_officer": {"read keys", "add keys"},
-    "key_rotator": {"select ssn", "update ssn", "read keys", "rewrap keys"},
+    "key_rotator": {"select ssn", "update ssn", "read keys", "rewrap keys", "audit insert"},
     "audit_reader": {"audit select"},
     "backup_reader": {"select all", "select open", "select ssn", "read keys", "audit select"},
 }
