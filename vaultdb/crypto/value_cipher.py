@@ -219,6 +219,42 @@ class ValueCipher:
             raise DecryptionError(Reason.TAG)
         return self._decrypt_first(column, envelope, row)
 
+    def decrypt_all(
+        self, column: ColumnIdentity, envelopes: Sequence[bytes], rows: Sequence[bytes]
+    ) -> list[bytes]:
+        """Decrypt one column of several rows, at two thirds of the cost of one by one.
+
+        Args:
+            column: the column's names.
+            envelopes: what the database returned; untrusted.
+            rows: the row bindings of the rows they came from.
+
+        Returns:
+            the frames, secret.
+
+        Raises:
+            DecryptionError: one of them is not what was encrypted for this column, row and key.
+            ValueError: not as many rows as envelopes.
+
+        """
+        prefix, readers = self._prefixes[column.encoded], self._readers
+        if len(envelopes) != len(rows):
+            raise ValueError("each envelope needs the row binding of its row")
+        # A subkey that is not at hand, and what does not open: one by one, which tells them apart.
+        with suppress(InvalidTag, KeyError, TypeError, ValueError):
+            return [
+                readers[envelope[:_HEAD_SIZE]](
+                    envelope[_HEAD_SIZE:_TAIL_END],
+                    envelope[_TAIL_END:],
+                    prefix + _lengths[len(row)] + row,
+                )
+                for envelope, row in zip(envelopes, rows, strict=True)
+            ]
+        return [
+            self.decrypt(column, envelope, row)
+            for envelope, row in zip(envelopes, rows, strict=True)
+        ]
+
     def decrypt_bound(self, column: ColumnIdentity, value: bytes, start: int) -> bytes:
         """Decrypt one value that stands behind its row binding, without copying them apart.
 

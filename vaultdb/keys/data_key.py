@@ -16,6 +16,7 @@ EncryptAll = Callable[
     [ColumnIdentity, Sequence[bytes], Sequence[bytes], Sequence[bytes]], list[bytes]
 ]
 Encrypt = Callable[[ColumnIdentity, bytes, bytes, bytes], bytes]
+DecryptAll = Callable[[ColumnIdentity, Sequence[bytes], Sequence[bytes]], list[bytes]]
 Decrypt = Callable[[ColumnIdentity, bytes, bytes], bytes]
 DecryptBound = Callable[[ColumnIdentity, bytes, int], bytes]
 IndexDigest = Callable[[str, str, bytes], bytes]
@@ -36,6 +37,7 @@ class DataKey:
     __slots__ = (
         "__weakref__",
         "decrypt",
+        "decrypt_all",
         "decrypt_bound",
         "encrypt",
         "encrypt_all",
@@ -58,6 +60,8 @@ class DataKey:
     """(column, frames, row bindings, nonce tails) to the envelopes"""
     decrypt: Decrypt
     """(column, envelope, row binding) to the frame; raises `DecryptionError`"""
+    decrypt_all: DecryptAll
+    """(column, envelopes, row bindings) to the frames; raises `DecryptionError` for any of them"""
     decrypt_bound: DecryptBound
     """(column, length and row binding and envelope, start of the envelope) to the frame"""
     index_digest: IndexDigest
@@ -74,12 +78,14 @@ class DataKey:
             self.encrypt = cipher.encrypt
             self.encrypt_all = cipher.encrypt_all
             self.decrypt = cipher.decrypt
+            self.decrypt_all = cipher.decrypt_all
             self.decrypt_bound = cipher.decrypt_bound
             self.index_digest = _not_an_index_key
         else:
             self.encrypt = _not_a_data_key
             self.encrypt_all = _not_a_data_key
             self.decrypt = _not_a_data_key
+            self.decrypt_all = _not_a_data_key
             self.decrypt_bound = _not_a_data_key
             self.index_digest = BlindIndex(dek, realm=row.realm, tenant=row.scope.tenant).digest
 

@@ -242,3 +242,14 @@ def test_a_nonce_tail_of_another_size_is_refused(cipher, size):
 def test_a_dek_of_another_size_is_refused():
     with pytest.raises(ValueError, match="32 bytes"):
         cipher_for(dek=bytes(16))
+
+
+def test_many_values_decrypt_as_one_by_one(cipher):
+    frames = [bytes((0, 1, n)) for n in range(5)]
+    rows = [bytes((1, n)) for n in range(5)]
+    envelopes = cipher.encrypt_all(COLUMN, frames, rows, nonce_tails(5))
+    assert cipher.decrypt_all(COLUMN, envelopes, rows) == frames
+    with pytest.raises(DecryptionError):
+        cipher.decrypt_all(COLUMN, envelopes, rows[::-1])
+    with pytest.raises(ValueError, match="needs the row binding of its row"):
+        cipher.decrypt_all(COLUMN, envelopes, rows[:4])

@@ -110,7 +110,7 @@ class ReencryptTask:
         if not prepared.size:
             return lambda: self._counted(prepared, 0)
         raw = wire.driver(connection)
-        wire.begin_writing(raw)
+        self._begin(raw)
         waiting = self._send(raw, prepared, None)
         return lambda: self._stored(raw, prepared, waiting)
 
@@ -165,11 +165,18 @@ class ReencryptTask:
             ]
         return done
 
+    def _begin(self, raw: psycopg.Connection[Any]) -> None:
+        wire.begin_writing(raw, by_place=not self._written.has_parts)
+
+    @property
+    def _written(self) -> Statements:
+        assert self._statements is not None  # there is nothing to store before reading
+        return self._statements
+
     def _send(
         self, raw: psycopg.Connection[Any], prepared: Prepared, rows: Sequence[int] | None
     ) -> Callable[[], PGresult]:
-        statements = self._statements
-        assert statements is not None
+        statements = self._written
         columns: list[Any] = [*prepared.places, *prepared.cells]
         if rows is not None:
             columns = [[column[row] for row in rows] for column in columns]
@@ -200,7 +207,7 @@ class ReencryptTask:
         todo: list[Sequence[int]] = [range(prepared.size)]
         while todo:
             rows = todo.pop()
-            wire.begin_writing(raw)
+            self._begin(raw)
             try:
                 changed += self._send(raw, prepared, rows)().command_tuples or 0
             except psycopg.Error as error:

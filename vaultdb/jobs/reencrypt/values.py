@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +166,12 @@ def _opened(
     """Decrypt; returns the rows that opened, and their frames."""
     identity, decrypt = column.target.encrypted.identity, key.decrypt
     values, bindings = column.values, column.bindings
-    try:
-        return rows, [decrypt(identity, values[row], bindings[row]) for row in rows]  # type: ignore[arg-type]  # no NULL has a key
-    except DecryptionError:
-        pass  # one by one, to find out which
+    with suppress(DecryptionError):
+        if len(rows) == len(values):
+            return rows, key.decrypt_all(identity, values, bindings)  # type: ignore[arg-type]  # no NULL has a key
+        some = [values[row] for row in rows]
+        return rows, key.decrypt_all(identity, some, [bindings[row] for row in rows])  # type: ignore[arg-type]
+    # One by one, to find out which does not.
     good: list[int] = []
     frames: list[bytes] = []
     for row in rows:

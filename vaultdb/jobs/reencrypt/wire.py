@@ -27,6 +27,7 @@ _WRITE = (
     b"SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;"
     b" SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
 )
+_BY_PLACE = b"; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off"
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED; "
 _SAVEPOINT = b"SAVEPOINT vaultdb_batch"
 _BACK = b"ROLLBACK TO SAVEPOINT vaultdb_batch"
@@ -47,9 +48,15 @@ def begin_reading(raw: psycopg.Connection[Any]) -> None:
     _simple(raw, _start(raw) + _READ)
 
 
-def begin_writing(raw: psycopg.Connection[Any]) -> None:
-    """Begin a transaction in which rows are looked up one by one, and that survives a bad row."""
-    _simple(raw, _start(raw) + _WRITE + b"; " + _SAVEPOINT)
+def begin_writing(raw: psycopg.Connection[Any], *, by_place: bool) -> None:
+    """Begin a transaction in which rows are looked up one by one, and that survives a bad row.
+
+    Args:
+        raw: psycopg's connection.
+        by_place: look rows up by their ctid alone, not by their key.
+
+    """
+    _simple(raw, _start(raw) + _WRITE + (_BY_PLACE if by_place else b"") + b"; " + _SAVEPOINT)
 
 
 def back_to_the_batch(raw: psycopg.Connection[Any]) -> None:
