@@ -12,11 +12,13 @@ from vaultdb.cli.opening import key_store, key_table, open_provider
 from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import FAILURE, plural, print_json, print_table
-from vaultdb.jobs.keys import create, summarise
+from vaultdb.jobs.keys import create_all, summarise
+from vaultdb.jobs.rewrap import plan
 from vaultdb.jobs.verify import verify as verify_keys
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
 
 if TYPE_CHECKING:
+    from vaultdb.jobs.keys import ScopeSummary
     from vaultdb.keys.wrapped_key import WrappedKey
 
 app = typer.Typer(help="List, create and verify data keys.", no_args_is_help=True)
@@ -56,6 +58,7 @@ def list_keys(context: typer.Context, as_json: Json = False) -> None:
                 key.scope.tenant or "-",
                 key.scope.keyset,
                 key.scope.purpose,
+                key.scope.subject or "-",
                 key.version,
                 key.state,
                 key.kek_version,
@@ -63,7 +66,7 @@ def list_keys(context: typer.Context, as_json: Json = False) -> None:
             )
             for key in keys
         ]
-        titles = ("tenant", "keyset", "purpose", "version", "state", "kek", "key id")
+        titles = ("tenant", "keyset", "purpose", "subject", "version", "state", "kek", "key id")
         print_table(titles, rows, nothing="there are no data keys; run: vaultdb keys create")
 
 
@@ -71,24 +74,40 @@ def list_keys(context: typer.Context, as_json: Json = False) -> None:
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show per tenant, keyset and purpose which version is active and what remains to be done."""
     settings = options_of(context).settings()
-    with open_provider(settings) as provider:
-        latest = provider.latest_version()
-    with key_store(settings) as store:
-        scopes = summarise(store.all(settings.realm), latest)
-        survey = key_table(store, settings).survey(latest)
+    own = settings.tenant_keysets
+    with open_provider(settings) as provider, key_store(settings) as store:
+        found = plan(provider, key_table(store, settings), rotate=False)
+        versions = {kek.tenant: kek.version for kek in found.tenants}
+        scopes = summarise(
+            store.all(settings.realm),
+            lambda scope: (
+                versions.get(scope.tenant, 0) if scope.keyset in own else found.kek_version
+            ),
+        )
+    lost = [kek for kek in found.tenants if kek.problem]
     if as_json:
-        print_json({"kek_version": latest, "scopes": scopes, "unverified": survey.unverified})
+        print_json(
+            {
+                "kek_version": found.kek_version,
+                "scopes": scopes,
+                "unverified": found.unverified,
+                "tenant_keks": [
+                    {"tenant": kek.tenant, "version": kek.version, "problem": kek.problem or None}
+                    for kek in found.tenants
+                ],
+            }
+        )
         return
-    print(f"the KEK is at version {latest}, {plural(survey.keys, 'data key')}")
-    if survey.stale:
-        print(f"{plural(survey.stale, 'key')} under an older KEK; run: vaultdb rotate")
-    if survey.unverified:
-        print(f"{plural(survey.unverified, 'key')} not verified; run: vaultdb keys verify")
+    also = f", {plural(len(found.tenants), 'tenant')} with KEKs of their own" if own else ""
+    print(f"the KEK is at version {found.kek_version}{also}, {plural(found.keys, 'data key')}")
+    if found.stale:
+        print(f"{plural(found.stale, 'key')} under an older KEK; run: vaultdb rotate")
+    if found.unverified:
+        print(f"{plural(found.unverified, 'key')} not verified; run: vaultdb keys verify")
+    for kek in lost:
+        print(f"tenant {kek.tenant or '-'}: {plural(kek.keys, 'key')} lost, {kek.problem}")
     titles = ("tenant", "keyset", "purpose", "active version", "versions", "oldest kek")
-    rows = [
-        (s["tenant"] or "-", s["keyset"], s["purpose"], s["active"], s["versions"], s["oldest_kek"])
-        for s in scopes
-    ]
+    rows = [(s["tenant"] or "-", s["keyset"], s["purpose"], _writes(s), *_ages(s)) for s in scopes]
     print_table(titles, rows, nothing="there are no data keys; run: vaultdb keys create")
 
 
@@ -100,28 +119,37 @@ def create_keys(  # noqa: PLR0917  # typer passes them by name
     purpose: Annotated[
         Purposes, typer.Option("--purpose", help="For values, for blind indexes, or both.")
     ] = Purposes.BOTH,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option("--subject", help="A data subject that gets a key of its own, repeatable."),
+    ] = None,
     new_version: Annotated[
         bool, typer.Option("--new-version", help="Add a version although there is one.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Create the data keys of a tenant and keyset, as the key officer; keys that exist stay."""
+    """Create the data keys of a tenant and keyset, as the key officer; keys that exist stay.
+
+    Where the keyset has kek = "tenant", the tenant's key-encryption key is made first.
+    """
     settings = options_of(context).settings("officer")
     owner = settings.tenant if tenant is None else tenant
-    scopes = [KeyScope(owner, keyset, each) for each in purpose.all()]
+    if subject:
+        purposes = (Purpose.DATA,) if purpose is Purposes.BOTH else purpose.all()
+        scopes = [KeyScope(owner, keyset, each, name) for each in purposes for name in subject]
+    else:
+        scopes = [KeyScope(owner, keyset, each) for each in purpose.all()]
     with open_provider(settings) as provider, key_store(settings) as store:
         provider.check()
-        results = [
-            create(provider, store, settings.realm, scope, new_version=new_version)
-            for scope in scopes
-        ]
+        results = create_all(provider, store, settings.realm, scopes, new_version=new_version)
     if as_json:
         print_json([{**_as_json(key), "created": created} for key, created in results])
         return
     for key, created in results:
         word = "created" if created else "exists already:"
+        whose = f" subject {key.scope.subject}," if key.scope.subject else ""
         print(
-            f"{word} {key.scope.purpose} key of tenant {owner or '-'}, keyset {keyset},"
+            f"{word} {key.scope.purpose} key of tenant {owner or '-'}, keyset {keyset},{whose}"
             f" version {key.version}, id {key.key_id.hex()}"
         )
 
@@ -159,12 +187,22 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(FAILURE)
 
 
+def _writes(scope: ScopeSummary) -> object:
+    """Show the active version, or how many data subjects there are."""
+    return scope["active"] if scope["subjects"] is None else plural(scope["subjects"], "subject")
+
+
+def _ages(scope: ScopeSummary) -> tuple[int, int]:
+    return scope["versions"], scope["oldest_kek"]
+
+
 def _as_json(key: WrappedKey) -> dict[str, object]:
     return {
         "key_id": key.key_id.hex(),
         "tenant": key.scope.tenant,
         "keyset": key.scope.keyset,
         "purpose": key.scope.purpose,
+        "subject": key.scope.subject,
         "version": key.version,
         "state": key.state,
         "kek_version": key.kek_version,

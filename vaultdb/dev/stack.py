@@ -212,7 +212,9 @@ class DevStack:
             replace=True,
         )
         with closing(admin.client()) as client:
-            vault(client, VaultSpec(leases=leases, certificates=CertificateSpec()))
+            vault(
+                client, VaultSpec(leases=leases, certificates=CertificateSpec(), tenant_keks=True)
+            )
 
     def _issue_logins(self, admin: VaultApi) -> None:
         with closing(admin.client()) as client:

@@ -102,6 +102,7 @@ OWN_TOKEN = (
     Rule("auth/token/lookup-self", ("read",)),
     Rule("auth/token/renew-self", ("update",)),
     Rule("auth/token/revoke-self", ("update",)),
+    Rule("sys/capabilities-self", ("update",)),
 )
 """What every role may do with its own token; also in Vault's `default` policy, which a careful
 operator leaves out."""

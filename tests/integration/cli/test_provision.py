@@ -25,7 +25,7 @@ def administrator(openbao: OpenBao, settings_file: Path, database: Database) -> 
         stream.write(f'[role.admin.database]\nurl = "{database.admin_url}"\n')
     yield settings_file
     with closing(openbao.client()) as client:
-        vault(client, VaultSpec(certificates=CertificateSpec()))
+        vault(client, VaultSpec(certificates=CertificateSpec(), tenant_keks=True))
 
 
 KEYS = ("provision", "vault", "--no-leases", "--no-certificates")

@@ -75,7 +75,8 @@ def place(openbao: OpenBao) -> Iterator[Place]:
                 if mount.startswith("db-"):
                     admin.write(f"sys/leases/revoke-force/{mount[:-1]}")
                 admin._call("DELETE", f"sys/mounts/{mount}", None)
-        vault(client, VaultSpec(certificates=CertificateSpec()))  # the policies are everybody's
+        # the policies are everybody's
+        vault(client, VaultSpec(certificates=CertificateSpec(), tenant_keks=True))
 
 
 @dataclass

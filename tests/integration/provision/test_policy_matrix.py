@@ -202,6 +202,7 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[Role] | set[Role]]] = {
     "make another authority": (post("vaultdb-pki/root/generate/internal"), set()),
     # itself and the system
     "look up its token": (get("auth/token/lookup-self"), ALL),
+    "ask what it may": (post("sys/capabilities-self", paths=["sys/mounts"]), ALL),
     "renew its token": (post("auth/token/renew-self"), ALL),
     "make a token": (post("auth/token/create"), set()),
     "read policies": (get("sys/policies/acl?list=true"), set()),

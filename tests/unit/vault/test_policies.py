@@ -107,3 +107,13 @@ def test_the_documented_policies_are_the_rendered_ones(role: Role) -> None:
     policy = render_policy(role, mount="vaultdb-transit", kek="vaultdb")
     assert f"## {role}\n" in page.read_text()
     assert f"```hcl\n{policy}```" in page.read_text()
+
+
+@pytest.mark.parametrize("role", sorted(TENANTS_KEYS))
+def test_the_documented_rules_on_keys_of_tenants_are_the_rendered_ones(role: Role) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "vault-policies.md").read_text()
+    policy = render_policy(role, mount="vaultdb-transit", kek="vaultdb", tenant_keks=ALL_TENANTS)
+    rules = [rule for rule in re.split(r"\n(?=path )", policy) if "-tenant-*" in rule]
+    assert rules
+    for rule in rules:
+        assert rule.strip() in page
