@@ -1,16 +1,21 @@
-"""The companion column: holds the blind-index values of an encrypted column."""
+"""The companion columns: hold the blind-index values of an encrypted column.
+
+There is one, which is searched; and while the index is re-keyed a second one, which the incoming
+index key fills until it takes the first one's place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column
 
 from vaultdb.crypto.blind_index import EQUALITY, index_message
 from vaultdb.crypto.normalise import normaliser
 from vaultdb.errors import ConfigurationError, ValueRefused
-from vaultdb.orm.indexes import INDEX_SUFFIX
+from vaultdb.keys.index_keys import incoming_index_key, writing_index_key
+from vaultdb.orm.indexes import INDEX_SUFFIX, Equality
 from vaultdb.orm.stored_types import IndexValue
 
 if TYPE_CHECKING:
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
 
 COMPANION_OF = "vaultdb.companion_of"
 """The key in a companion's `info`: the key of the column that it serves."""
+
+SECOND_COMPANION_OF = "vaultdb.second_companion_of"
+"""The same in a second companion."""
 
 
 def companion_of(column: Column[Any]) -> Column[Any] | None:
@@ -30,8 +38,56 @@ def companion_of(column: Column[Any]) -> Column[Any] | None:
     """
     if column.type.index is None:  # type: ignore[attr-defined]
         return None
+    return _find(column, COMPANION_OF)
+
+
+def second_companion_of(column: Column[Any]) -> Column[Any] | None:
+    """Return the second companion, or None when the index is not being re-keyed.
+
+    Raises:
+        ConfigurationError: as `companion_of`.
+
+    """
+    index: Equality | None = column.type.index  # type: ignore[attr-defined]
+    if index is None or index.rekey_into is None:
+        return None
+    return _find(column, SECOND_COMPANION_OF)
+
+
+def companions_of(column: Column[Any]) -> tuple[Column[Any], ...]:
+    """Return the companions of an encrypted column: none, one, or two while it is re-keyed."""
+    found = (companion_of(column), second_companion_of(column))
+    return tuple(each for each in found if each is not None)
+
+
+def is_companion(column: Any) -> bool:
+    """Tell whether a column holds blind-index values."""
+    return served_by(column) is not None
+
+
+def served_by(column: Any) -> str | None:
+    """Return the key of the column that a companion serves, None when it is no companion."""
+    info = getattr(column, "info", {})
+    key: str | None = info.get(COMPANION_OF) or info.get(SECOND_COMPANION_OF)
+    return key
+
+
+def add_companion(column: Column[Any]) -> None:
+    """Give an encrypted column of a table its companions, unless they are there already."""
+    index: Equality | None = column.type.index  # type: ignore[attr-defined]
+    if index is None:
+        return
+    name = index.name or column.name + INDEX_SUFFIX
+    rekeying = index.rekey_into is not None
+    # Releases from before do not fill the second one, those from after no longer the first.
+    _add(column, index, name, COMPANION_OF, nullable=rekeying or bool(column.nullable))
+    if index.rekey_into is not None:
+        _add(column, index, index.rekey_into, SECOND_COMPANION_OF, nullable=True)
+
+
+def _find(column: Column[Any], mark: str) -> Column[Any]:
     for candidate in column.table.columns:
-        if candidate.info.get(COMPANION_OF) == column.key:
+        if candidate.info.get(mark) == column.key:
             return candidate
     raise ConfigurationError(
         f"{column} has an index, but its companion column is missing; copy the whole table with "
@@ -39,17 +95,10 @@ def companion_of(column: Column[Any]) -> Column[Any] | None:
     )
 
 
-def is_companion(column: Any) -> bool:
-    """Tell whether a column holds blind-index values."""
-    return COMPANION_OF in getattr(column, "info", ())
-
-
-def add_companion(column: Column[Any]) -> None:
-    """Give an encrypted column of a table its companion, unless it is there already."""
-    table, index = column.table, column.type.index  # type: ignore[attr-defined]
-    if index is None or _has_companion(table, column):
+def _add(column: Column[Any], index: Equality, name: str, mark: str, *, nullable: bool) -> None:
+    table = column.table
+    if any(other.info.get(mark) == column.key for other in table.columns):
         return
-    name = index.name or column.name + INDEX_SUFFIX
     if name in table.columns or name in {other.name for other in table.columns}:
         raise ConfigurationError(
             f"{column} needs the column {name!r} for its index, which {table.fullname} has "
@@ -60,10 +109,10 @@ def add_companion(column: Column[Any]) -> None:
             name,
             IndexValue(),
             key=name,
-            nullable=bool(column.nullable),
+            nullable=nullable,
             index=True,
             unique=index.unique,
-            info={COMPANION_OF: column.key},
+            info={mark: column.key},
         )
     )
 
@@ -74,7 +123,7 @@ def companion_value(column: Column[Any], value: object, keys: Sequence[DataKey])
     Args:
         column: the encrypted column.
         value: the plaintext, secret; None for NULL.
-        keys: the index DEKs of the tenant and keyset, newest first.
+        keys: the index DEKs of the tenant and keyset, newest first; the one that writes is used.
 
     Returns:
         26 bytes, public; None for NULL.
@@ -86,7 +135,33 @@ def companion_value(column: Column[Any], value: object, keys: Sequence[DataKey])
     if value is None:
         return None
     type_: Encrypted[Any] = column.type  # type: ignore[assignment]
-    return keys[0].index_digest(type_.index_domain, EQUALITY, index_input(type_, value))
+    key = writing_index_key(keys)
+    return key.index_digest(type_.index_domain, EQUALITY, index_input(type_, value))
+
+
+def companion_values(
+    column: Column[Any], value: object, keys: Sequence[DataKey]
+) -> tuple[bytes | None, bytes | None]:
+    """Compute the values of both companions: that of today's key, and that of the incoming one.
+
+    Args:
+        column: the encrypted column.
+        value: the plaintext, secret; None for NULL.
+        keys: the index DEKs of the tenant and keyset, newest first.
+
+    Raises:
+        ValueRefused: the value is not of the column's type.
+
+    """
+    if value is None:
+        return None, None
+    type_: Encrypted[Any] = column.type  # type: ignore[assignment]
+    message = index_input(type_, value)
+    today, incoming = writing_index_key(keys), incoming_index_key(keys)
+    first = today.index_digest(type_.index_domain, EQUALITY, message)
+    if incoming is today:
+        return first, first
+    return first, incoming.index_digest(type_.index_domain, EQUALITY, message)
 
 
 def index_input(type_: Encrypted[Any], value: object) -> bytes:
@@ -104,7 +179,3 @@ def index_input(type_: Encrypted[Any], value: object) -> bytes:
     except ValueRefused as error:
         refusal = ValueRefused(f"{type_.logical_name or 'indexed value'}: {error}")
     raise refusal
-
-
-def _has_companion(table: Table, column: Column[Any]) -> bool:
-    return any(other.info.get(COMPANION_OF) == column.key for other in table.columns)

@@ -29,6 +29,8 @@ class Equality:
             default the column's logical name, so that no other column can be compared with it.
         normalise: what is equal: the name of a normaliser (`"exact"`, `"casefold"`, …).
         name: the companion column's name; by default the column's with `_index`.
+        rekey_into: the name of a second companion column, which an incoming index key fills while
+            searches still use the first; afterwards it becomes `name`.
 
     """
 
@@ -36,12 +38,17 @@ class Equality:
     domain: str | None = None
     normalise: str = "exact"
     name: str | None = None
+    rekey_into: str | None = None
 
     def __post_init__(self) -> None:
         if self.domain is not None and not self.domain:
             raise ConfigurationError("Equality(domain=...) is empty; leave it out or name a domain")
         if not isinstance(self.unique, bool):
             raise ConfigurationError("Equality(unique=...) takes True or False")
+        if self.rekey_into is not None and self.rekey_into in {"", self.name}:
+            raise ConfigurationError(
+                "Equality(rekey_into=...) names a second column beside that of the index"
+            )
         normaliser(self.normalise)
 
     def check(self, codec: Codec[Any]) -> None:

@@ -25,7 +25,7 @@ from vaultdb.alembic.operations import (
 )
 from vaultdb.errors import SchemaError
 from vaultdb.orm.attachment import encrypted_columns
-from vaultdb.orm.companion import companion_of, is_companion
+from vaultdb.orm.companion import companions_of, is_companion
 from vaultdb.orm.indexes import INDEX_SUFFIX
 
 
@@ -59,9 +59,9 @@ def _new_companions(change: TableChange) -> dict[str, Column[Any]]:
     new = {added(each) for each in change.operations}
     found = {}
     for column in encrypted_columns(change.declared):
-        companion = companion_of(column)
-        if companion is not None and companion.name in new:
-            found[str(companion.name)] = column
+        for companion in companions_of(column):
+            if companion.name in new:
+                found[str(companion.name)] = column
     return found
 
 
