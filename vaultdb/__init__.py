@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vaultdb.engine import create_async_engine, create_engine, install
+    from vaultdb.engine import create_async_engine, create_engine, install, plaintext_reads
     from vaultdb.errors import (
         ConfigurationError,
         DecryptionError,
@@ -75,6 +75,7 @@ __all__ = [
     "create_engine",
     "encrypted",
     "install",
+    "plaintext_reads",
 ]
 
 _HOMES = {
@@ -93,6 +94,7 @@ _HOMES = {
     "create_engine": "vaultdb.engine",
     "encrypted": "vaultdb.orm.columns",
     "install": "vaultdb.engine",
+    "plaintext_reads": "vaultdb.engine",
 }
 _ERRORS = "vaultdb.errors"
 

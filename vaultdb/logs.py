@@ -14,3 +14,5 @@ MIGRATIONS = logging.getLogger("vaultdb.migrations")
 """What a migration waits for, and what it could not record."""
 JOBS = logging.getLogger("vaultdb.jobs")
 """What work over rows waits for, and workers that were lost."""
+ADOPTION = logging.getLogger("vaultdb.adoption")
+"""Columns whose plaintext is still written and read."""

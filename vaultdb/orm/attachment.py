@@ -9,6 +9,7 @@ from sqlalchemy import Column, Index, MetaData, Table, TypeDecorator, UniqueCons
 from sqlalchemy.schema import PrimaryKeyConstraint
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.orm.adoption import note_adoption
 from vaultdb.orm.companion import add_companion
 from vaultdb.orm.naming import default_logical_name
 from vaultdb.orm.options import REFUSED_ARGUMENTS
@@ -38,6 +39,7 @@ def _name_type(column: Column[Any], table: Any) -> None:
     _refuse_contradictions(column)
     column.type = column.type.named(default_logical_name(table, column))
     _refuse_same_name(column, table)
+    note_adoption(column)
     if table not in _under_construction:
         add_companion(column)
 

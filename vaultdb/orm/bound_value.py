@@ -8,6 +8,7 @@
 
 An envelope starts with 0xF6, so the sections end where it starts. A column with `bind="column"`
 and without sections is selected as it is. Only reading uses this form; it is never stored.
+Where plaintext is allowed and there is no ciphertext, `vaultdb.orm.plaintext` says what comes.
 
 PostgreSQL computes it with `vaultdb.bind_row`, which is VOLATILE so that it comes after a sort:
 an ORDER BY … LIMIT 20 then fetches 20 values and not all.
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, ColumnElement
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.plaintext_supply import plaintext_beside
 from vaultdb.orm.row_key import RowKey, row_key_of
 from vaultdb.orm.supply import NotSuppliedError, bare, is_null_constant, supplied_beside
 
@@ -37,6 +39,7 @@ class BoundValue(ColumnElement[Any]):
         row_key: the key of the table at the bottom.
         key: the key columns, as seen from the FROM element that supplies the value.
         tenant: likewise the tenant column, where one is declared.
+        plain: likewise the plaintext, where it is read when there is no ciphertext.
 
     """
 
@@ -49,7 +52,9 @@ class BoundValue(ColumnElement[Any]):
         type_: Encrypted[Any],
         row_key: RowKey,
         key: Sequence[ColumnElement[Any]],
+        *,
         tenant: ColumnElement[Any] | None,
+        plain: ColumnElement[Any] | None = None,
     ) -> None:
         self.value = value
         self.encrypted = type_
@@ -57,6 +62,7 @@ class BoundValue(ColumnElement[Any]):
         self.row_key = row_key
         self.key_columns = key
         self.tenant = tenant
+        self.plain = plain
 
 
 def bound_value(type_: Encrypted[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -79,7 +85,8 @@ def bound_value(type_: Encrypted[Any], column: ColumnElement[Any]) -> ColumnElem
             return column
         width = len(bottom[0].columns)
         tenant = beside[width] if len(beside) > width else None
-        return BoundValue(value, type_, bottom[0], beside[:width], tenant)
+        plain = plaintext_beside(value) if type_.allows_plaintext else None
+        return BoundValue(value, type_, bottom[0], beside[:width], tenant=tenant, plain=plain)
     raise refusal
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.sql.selectable import SelectBase
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.bound_value import BoundValue
+from vaultdb.orm.plaintext import SQLITE_PLAINTEXT, marked
 from vaultdb.orm.row_expression import BYTES, bytes_literal, concatenation, size_of
 from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.search_verification import companion_to_verify
@@ -29,15 +30,22 @@ _NO_ROW = bytes_literal(bytes(4))
 
 @compiles(BoundValue, "postgresql")
 def _postgresql(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
+    bound = _bound(element, compiler)
+    if element.plain is not None:
+        plain = marked(element.encrypted, element.plain)
+        bound = func.coalesce(bound, plain, type_=BYTES)
+    return compiler.process(bound, **kw)
+
+
+def _bound(element: BoundValue, compiler: SQLCompiler) -> ColumnElement[Any]:
     companion = companion_to_verify(element, compiler)
     if not element.key_columns and element.tenant is None and companion is None:
-        return compiler.process(element.value, **kw)
+        return element.value
     pieces = [*_sections(element, companion), element.value]
     row = None if _may_be_sorted(compiler) else _sized_row(element)
     if row is not None:
-        return compiler.process(concatenation([row, *pieces]), **kw)
-    bind_row = func.vaultdb.bind_row
-    return compiler.process(bind_row(_row(element), concatenation(pieces), type_=BYTES), **kw)
+        return concatenation([row, *pieces])
+    return func.vaultdb.bind_row(_row(element), concatenation(pieces), type_=BYTES)
 
 
 def _row(element: BoundValue) -> ColumnElement[bytes]:
@@ -77,9 +85,16 @@ _SORTING = ("_order_by_clauses", "_group_by_clauses", "_distinct")
 def _sqlite(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
     if compiler.column_keys is not None:  # compiled to be executed, not to be printed
         runtime_of(compiler.dialect)  # before SQLite says that it has no such function
+    bound = _bound_on_sqlite(element, compiler)
+    if element.plain is not None:
+        bound = func.coalesce(bound, getattr(func, SQLITE_PLAINTEXT)(element.plain), type_=BYTES)
+    return compiler.process(bound, **kw)
+
+
+def _bound_on_sqlite(element: BoundValue, compiler: SQLCompiler) -> ColumnElement[Any]:
     companion = companion_to_verify(element, compiler)
     if not element.key_columns and element.tenant is None and companion is None:
-        return compiler.process(element.value, **kw)
+        return element.value
     tags = "".join(str(int(tag)) for tag in element.row_key.tags)
     arguments = list(element.key_columns)
     for marker, column in ((SQLITE_COMPANION, companion), (SQLITE_TENANT, element.tenant)):
@@ -87,8 +102,7 @@ def _sqlite(element: BoundValue, compiler: SQLCompiler, **kw: Any) -> str:
             tags += marker
             arguments.append(column)
     function = getattr(func, SQLITE_FUNCTION)
-    call = function(literal_column(f"'{tags}'"), element.value, *arguments, type_=BYTES)
-    return compiler.process(call, **kw)
+    return function(literal_column(f"'{tags}'"), element.value, *arguments, type_=BYTES)  # type: ignore[no-any-return]
 
 
 @compiles(BoundValue)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import MappedColumn, mapped_column
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.indexes import Equality
-from vaultdb.orm.options import DEFAULT_PAD, REFUSED_ARGUMENTS, Bind, Pad
+from vaultdb.orm.options import DEFAULT_PAD, REFUSED_ARGUMENTS, Bind, Pad, Plaintext
 from vaultdb.orm.types import Encrypted
 
 T = TypeVar("T")
@@ -55,6 +55,9 @@ def encrypted(
     validate: Callable[[T], object] | None = None,
     pad: Pad = DEFAULT_PAD,
     tenant_column: str | None = None,
+    subject: str | None = None,
+    adopts: str | None = None,
+    plaintext: Plaintext = "forbid",
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[T]: ...
 @overload
@@ -70,6 +73,9 @@ def encrypted(
     validate: Callable[[T], object] | None = None,
     pad: Pad = DEFAULT_PAD,
     tenant_column: str | None = None,
+    subject: str | None = None,
+    adopts: str | None = None,
+    plaintext: Plaintext = "forbid",
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[T | None]: ...
 def encrypted(
@@ -84,6 +90,9 @@ def encrypted(
     validate: Callable[[T], object] | None = None,
     pad: Pad = DEFAULT_PAD,
     tenant_column: str | None = None,
+    subject: str | None = None,
+    adopts: str | None = None,
+    plaintext: Plaintext = "forbid",
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[Any]:
     """Declare an attribute whose values are encrypted before they reach the database.
@@ -101,6 +110,11 @@ def encrypted(
         validate: called with each value; returns False or raises `ValueError` to refuse it.
         pad: hide lengths by padding to a multiple of this many bytes, None for no padding.
         tenant_column: the column of the same table that holds the row's tenant.
+        subject: the column of the same table that holds the data subject, whose own key encrypts
+            the row's value.
+        adopts: the name, in the database, of the plaintext column that this one replaces.
+        plaintext: `"allow"` to write the plaintext column too, and to read it where a row is not
+            encrypted yet; `"forbid"` to leave it alone.
         mapped_column_kwargs: what else `mapped_column` takes and encryption allows.
 
     Raises:
@@ -129,5 +143,8 @@ def encrypted(
         validate=validate,
         pad=pad,
         tenant_column=tenant_column,
+        subject=subject,
+        adopts=adopts,
+        plaintext=plaintext,
     )
     return mapped_column(type_, nullable=nullable, **mapped_column_kwargs)

@@ -13,7 +13,10 @@ from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Null,
+    and_,
     bindparam,
+    null,
+    or_,
 )
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.lambdas import PyWrapper
@@ -22,6 +25,8 @@ from sqlalchemy.types import TypeEngine
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.index_match import IndexMatch
+from vaultdb.orm.plaintext_match import plaintext_match
+from vaultdb.orm.plaintext_supply import plaintext
 from vaultdb.orm.probe import ProbeType
 from vaultdb.orm.supply import NotSuppliedError, bare, supplied_beside
 
@@ -58,9 +63,9 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
                 "build the statement or the criterion without lambda_stmt() and lambda",
             )
         if op in _NULL_TESTS and _is_null(operand):
-            return super().operate(_NULL_TESTS[op], operand)
+            return self._is_null(_NULL_TESTS[op], operand)
         if op in (operators.is_, operators.is_not) and _is_null(operand):
-            return super().operate(op, operand, **kwargs)
+            return self._is_null(op, operand, **kwargs)
         if op in _EQUAL:
             return self._equal(op, operand)
         if op in _AMONG:
@@ -84,19 +89,41 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
             return self._joined(op, operand)
         return self._match(operand, negated=_EQUAL[op], several=False)
 
-    def _among(self, op: Any, operand: Any) -> IndexMatch:
+    def _is_null(self, op: Any, null: Any, **kwargs: Any) -> ColumnElement[bool]:
+        test: ColumnElement[bool] = super().operate(op, null, **kwargs)
+        if not self._type.allows_plaintext:
+            return test
+        plain = self._beside(self.expr, plaintext)
+        join = and_ if op is operators.is_ else or_
+        return join(test, plain.operate(op, null, **kwargs))
+
+    def _among(self, op: Any, operand: Any) -> ColumnElement[bool]:
         if not isinstance(operand, BindParameter) and hasattr(operand, "__clause_element__"):
             operand = operand.__clause_element__()
         return self._match(operand, negated=_AMONG[op], several=True)
 
-    def _match(self, operand: Any, *, negated: bool, several: bool) -> IndexMatch:
+    def _match(self, operand: Any, *, negated: bool, several: bool) -> ColumnElement[bool]:
         companion = self._companion(self.expr)
         type_ = ProbeType(self._type, several)
-        return IndexMatch(companion, _parameter(operand, type_, self._refuse), negated=negated)
+        if several and _is_collection(operand):
+            operand = list(operand)  # it may be read once only
+        match = IndexMatch(companion, _parameter(operand, type_, self._refuse), negated=negated)
+        if not self._type.allows_plaintext:
+            return match
+        plain = plaintext_match(
+            self._beside(self.expr, plaintext), operand, type_, negated=negated, refuse=self._refuse
+        )
+        # Both arms say whether they apply, so that NOT finds what it should among both kinds.
+        is_encrypted = super().operate(operators.is_not, null())
+        is_plain = super().operate(operators.is_, null())
+        return or_(and_(is_encrypted, match), and_(is_plain, plain))
 
     def _joined(self, op: Any, other: ColumnElement[Any]) -> ColumnElement[bool]:
         theirs: Any = bare(other).type
-        if _have_one_table(self.expr, other) and not _are_joinable(self._type, theirs):
+        is_allowed = self._type.allows_plaintext or getattr(theirs, "allows_plaintext", False)
+        if _have_one_table(self.expr, other) and (
+            is_allowed or not _are_joinable(self._type, theirs)
+        ):
             # SQLAlchemy looks columns up in dicts and in lists (RETURNING of a mapped class), where
             # == settles what is equal. As a condition it is refused when it is compiled.
             never_compiled: ColumnElement[bool] = super().operate(op, other)
@@ -111,13 +138,23 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
                 'declare both with index=Equality(domain="...") and the same type, keyset and '
                 "normaliser",
             )
+        if is_allowed:
+            self._refuse(
+                "with another column while plaintext is allowed",
+                'encrypt all rows and declare plaintext="forbid" first',
+            )
         result: ColumnElement[bool] = op(self._companion(self.expr), self._companion(other))
         return result
 
     def _companion(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return self._beside(column, _companion)
+
+    def _beside(
+        self, column: ColumnElement[Any], wanted: Callable[[Column[Any]], Column[Any]]
+    ) -> ColumnElement[Any]:
         found = None
         with suppress(NotSuppliedError):
-            found = supplied_beside(bare(column), _companions)
+            found = supplied_beside(bare(column), lambda bottom: [wanted(bottom)])
         if not found:
             self._refuse(
                 "outside of the query that selects it",
@@ -143,11 +180,11 @@ class EncryptedComparator(TypeEngine.Comparator[Any]):
         )
 
 
-def _companions(column: Column[Any]) -> list[Column[Any]]:
+def _companion(column: Column[Any]) -> Column[Any]:
     companion = companion_of(column)
     if companion is None:
         raise _no_index(column)
-    return [companion]
+    return companion
 
 
 def _no_index(column: ColumnElement[Any]) -> StatementRefused:

@@ -6,12 +6,14 @@ before its parameters are bound, and that lives until the last row is fetched.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 from vaultdb.orm.key_loading import keysets_of, load_keys
 from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.scope import tenant_for
+from vaultdb.orm.subject_keys import SubjectColumn, load_subject_keys, subject_columns_of
 from vaultdb.orm.tenant import tenant_in_use
 
 
@@ -52,7 +54,9 @@ class EncryptionContext:
         tenant_in_use.switch_to(tenant)
         result = super()._setup_result_proxy()  # type: ignore[misc]
         if result.returns_rows:
-            result.cursor_strategy = TenantFetch(result.cursor_strategy, tenant)
+            subjects = subject_columns_of(self.compiled)  # type: ignore[attr-defined]
+            fetch: Any = TenantFetch if not subjects else partial(SubjectFetch, self, subjects)
+            result.cursor_strategy = fetch(result.cursor_strategy, tenant)
         return result
 
 
@@ -98,6 +102,56 @@ class TenantFetch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+class SubjectFetch(TenantFetch):
+    """The same for values of data subjects: loads the DEKs of all rows of a fetch together.
+
+    Args:
+        context: the execution.
+        columns: the result columns with such values.
+        inner: the strategy that fetches.
+        tenant: the tenant of the execution.
+
+    """
+
+    __slots__ = ("_columns", "_context")
+
+    def __init__(
+        self, context: Any, columns: Sequence[SubjectColumn], inner: Any, tenant: str
+    ) -> None:
+        super().__init__(inner, tenant)
+        self._context = context
+        self._columns = columns
+
+    def fetchone(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch a row."""
+        row = super().fetchone(*args, **kwargs)
+        self._load([] if row is None else [row])
+        return row
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch some rows."""
+        rows = super().fetchmany(*args, **kwargs)
+        self._load(rows)
+        return rows
+
+    def fetchall(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch all rows."""
+        rows = super().fetchall(*args, **kwargs)
+        self._load(rows)
+        return rows
+
+    def yield_per(self, result: Any, *args: Any) -> None:
+        """Let the strategy replace itself by a buffering one, and wrap that."""
+        self._inner.yield_per(result, *args)
+        inner = result.cursor_strategy
+        result.cursor_strategy = SubjectFetch(self._context, self._columns, inner, self._tenant)
+
+    def _load(self, rows: Any) -> None:
+        keyring = runtime_of(self._context.dialect).keyring
+        load_subject_keys(keyring, self._tenant, self._columns, rows)
+        tenant_in_use.switch_to(self._tenant)
 
 
 @cache

@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def active_key(keyring: Keyring, tenant: str, keyset: str) -> DataKey:
+def active_key(keyring: Keyring, tenant: str, keyset: str, *, subject: str = "") -> DataKey:
     """Ask for the DEK that writes, as `Keyring.active`, and off the event loop if that may take."""
-    ask = partial(keyring.active, tenant, keyset)
-    return _off_the_loop(keyring, KeyScope(tenant, keyset, Purpose.DATA), ask)
+    ask = partial(keyring.active, tenant, keyset, subject=subject)
+    return _off_the_loop(keyring, KeyScope(tenant, keyset, Purpose.DATA, subject), ask)
+
+
+def ensure_keys(keyring: Keyring, scopes: Sequence[KeyScope]) -> None:
+    """Have these keys at hand, as `Keyring.ensure`, and off the event loop if that may take."""
+    if in_greenlet() and not keyring.is_warm(scopes):
+        await_only(asyncio.to_thread(keyring.ensure, scopes))
+    else:
+        keyring.ensure(scopes)
 
 
 def index_keys(keyring: Keyring, tenant: str, keyset: str) -> Sequence[DataKey]:

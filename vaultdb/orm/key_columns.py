@@ -78,8 +78,14 @@ def keeps_values(type_: TypeDecorator[Any]) -> bool:
     return all(getattr(type(type_), hook) is getattr(TypeDecorator, hook) for hook in _VALUE_HOOKS)
 
 
+def is_deterministic(type_: TypeEngine[Any]) -> bool:
+    """Tell whether texts of a type are equal only when their bytes are."""
+    collation: str | None = getattr(type_, "collation", None)
+    return collation is None or _DETERMINISTIC.fullmatch(collation) is not None
+
+
 def _refuse_collation(column: Column[Any], type_: String) -> None:
-    if type_.collation is not None and not _DETERMINISTIC.fullmatch(type_.collation):
+    if not is_deterministic(type_):
         raise _refusal(
             column,
             f"has the collation {type_.collation!r}, under which different texts may be equal",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.orm import ColumnProperty, Mapped, Mapper
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.orm.adoption_check import check_adoption
 from vaultdb.orm.attachment import encrypted_columns
 from vaultdb.orm.companion import is_companion
 from vaultdb.orm.row_key import row_key_of
@@ -50,12 +51,23 @@ def _check_table(table: Table) -> None:
         type_: Any = column.type
         row_key_of(table, type_.bind)
         _check_tenant_column(column, type_.tenant_column)
+        _check_subject(column, type_.subject)
+        check_adoption(column)
 
 
 def _check_tenant_column(column: Any, name: str | None) -> None:
     if name is not None and name not in column.table.columns:
         raise ConfigurationError(
             f"{column} declares tenant_column={name!r}, which is no column of "
+            f"{column.table.fullname}"
+        )
+
+
+def _check_subject(column: Any, name: str | None) -> None:
+    there = None if name is None else column.table.columns.get(name)
+    if name is not None and (there is None or is_encrypted(there)):
+        raise ConfigurationError(
+            f"{column} declares subject={name!r}, which is no column in the clear of "
             f"{column.table.fullname}"
         )
 

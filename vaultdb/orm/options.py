@@ -12,6 +12,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.orm.indexes import Equality
 
 Bind = Literal["row", "column"] | tuple[str, ...]
+Plaintext = Literal["allow", "forbid"]
 
 
 class _Default(Enum):
@@ -54,6 +55,9 @@ class Options:
     validate: Callable[[Any], object] | None
     pad: Pad
     tenant_column: str | None
+    subject: str | None = None
+    adopts: str | None = None
+    plaintext: Plaintext = "forbid"
 
     def __post_init__(self) -> None:
         if self.index is not None and not isinstance(self.index, Equality):
@@ -66,7 +70,17 @@ class Options:
             raise ConfigurationError("validate= takes a function of one value, or None")
         if not _is_pad(self.pad):
             raise ConfigurationError("pad= takes a number of bytes, or None for no padding")
-        for option in ("keyset", "logical_name", "tenant_column"):
+        if self.plaintext not in ("allow", "forbid"):
+            raise ConfigurationError('plaintext= takes "allow" or "forbid"')
+        if self.plaintext == "allow" and self.adopts is None:
+            raise ConfigurationError(
+                'plaintext="allow" needs adopts=: the name of the plaintext column'
+            )
+        if self.plaintext == "allow" and self.index is not None and self.index.rekey_into:
+            raise ConfigurationError(
+                'an index is not re-keyed while plaintext="allow": finish the adoption first'
+            )
+        for option in ("keyset", "logical_name", "tenant_column", "subject", "adopts"):
             _check_name(option, getattr(self, option), optional=option != "keyset")
 
     def changed(self, declared: Options) -> dict[str, object]:

@@ -19,6 +19,7 @@ from vaultdb.crypto.reason import Reason
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import DecryptionError, StatementRefused
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.plaintext import plaintext_reader
 from vaultdb.orm.runtime import Runtime, runtime_of
 from vaultdb.orm.sections import split_sections, verify_sections
 from vaultdb.orm.tenant import tenant_in_use
@@ -40,9 +41,9 @@ _KEY_ID_END = 18
 
 def value_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     """Return the function that reads values of one column on one engine."""
-    if type_.bind == "column" or type_.tenant_column is not None:
-        return _reader(type_, dialect)
-    return _row_reader(type_, dialect)
+    comes_with_row_only = type_.bind != "column" and type_.tenant_column is None
+    read = (_row_reader if comes_with_row_only else _reader)(type_, dialect)
+    return plaintext_reader(type_, dialect, read) if type_.allows_plaintext else read
 
 
 def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
@@ -121,7 +122,7 @@ def check_scope(key: DataKey, keyset: str, runtime: Runtime) -> None:
 
     """
     wanted = KeyScope(runtime.tenant_now(), keyset, Purpose.DATA)
-    if key.scope != wanted or key.realm != runtime.keyring.realm:
+    if not key.scope.is_within(wanted) or key.realm != runtime.keyring.realm:
         raise DecryptionError(Reason.SCOPE)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaultdb.after_fork import reset_in_children
 from vaultdb.errors import NotPrepared
+from vaultdb.orm.plaintext_reads import PlaintextReads
 from vaultdb.orm.tenant import tenant_in_use
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Runtime:
         self._open: Callable[[], AbstractContextManager[Keyring]] | None = None
         self._keyring: Keyring | None = None
         self._opened = ExitStack()
+        self.plaintext_reads = PlaintextReads()
         if callable(keyring):
             self._open = keyring
         else:

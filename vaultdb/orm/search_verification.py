@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, select
+from sqlalchemy import Column, ColumnElement
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.companion import companion_of, is_companion
-from vaultdb.orm.row_key import row_key_of
+from vaultdb.orm.lookup import looked_up
 from vaultdb.orm.stored_types import IndexValue
 from vaultdb.orm.supply import NotSuppliedError, supplied_beside
 
@@ -46,9 +46,7 @@ def companion_to_verify(element: BoundValue, compiler: SQLCompiler) -> ColumnEle
 def _supplied(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[Any] | None:
     def wanted(column: Column[Any]) -> list[Column[Any]]:
         bottom.append(column)
-        companion = companion_of(column)
-        assert companion is not None
-        return [companion]
+        return [_companion(column)]
 
     try:
         found = supplied_beside(element.value, wanted)
@@ -58,28 +56,19 @@ def _supplied(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[A
 
 
 def _looked_up(element: BoundValue, bottom: list[Column[Any]]) -> ColumnElement[Any]:
-    """Read the index value by the row's primary key, which is unique, from the table itself.
-
-    The ORM wraps a query with LIMIT for joined eager loading into a subquery that selects mapped
-    columns only; companions are not mapped.
-    """
-    table = bottom[0].table
-    key = row_key_of(table, "row").columns
-    try:
-        outer = supplied_beside(element.value, lambda column: row_key_of(column.table).columns)
-    except NotSuppliedError:
-        outer = None
-    if outer is None or len({column.table for column in bottom}) > 1:
+    found = looked_up(element.value, bottom, _companion)
+    if found is None:
         raise StatementRefused(
             f"{element.value} was searched for by its index, which the inner query does not "
             f"select: select {companion_of(bottom[0])} beside it, so that it can be verified"
         )
-    inner = table.alias()
-    matches = [inner.columns[mine.key] == theirs for mine, theirs in zip(key, outer, strict=True)]
-    companion = companion_of(bottom[0])
+    return found
+
+
+def _companion(column: Column[Any]) -> Column[Any]:
+    companion = companion_of(column)
     assert companion is not None
-    lookup = select(inner.columns[companion.key]).where(*matches)
-    return lookup.correlate(element.value.table).scalar_subquery()
+    return companion
 
 
 def _searched(compiler: SQLCompiler) -> set[Column[Any]]:

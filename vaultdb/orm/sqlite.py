@@ -10,6 +10,7 @@ from uuid import UUID
 from vaultdb.crypto.encoding import pack_u32
 from vaultdb.crypto.row_binding import KeyTag, encode_key_part, row_binding
 from vaultdb.orm.bound_value_sql import SQLITE_COMPANION, SQLITE_FUNCTION, SQLITE_TENANT
+from vaultdb.orm.plaintext import SQLITE_PLAINTEXT, marked_on_sqlite
 from vaultdb.orm.sections import COMPANION, TENANT
 
 
@@ -21,6 +22,7 @@ def register_functions(connection: Any) -> None:
 
     """
     connection.create_function(SQLITE_FUNCTION, -1, bind_row)
+    connection.create_function(SQLITE_PLAINTEXT, 1, marked_on_sqlite)
 
 
 def bind_row(tags: str, value: bytes | None, *columns: Any) -> bytes | None:

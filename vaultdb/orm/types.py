@@ -15,7 +15,7 @@ from vaultdb.orm.bound_value import bound_value
 from vaultdb.orm.ciphertext import ciphertext_only
 from vaultdb.orm.comparators import EncryptedComparator
 from vaultdb.orm.indexes import Equality
-from vaultdb.orm.options import DEFAULT_PAD, Bind, Options, Pad
+from vaultdb.orm.options import DEFAULT_PAD, Bind, Options, Pad, Plaintext
 from vaultdb.orm.reading import value_reader
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class Encrypted(UserDefinedType[T]):
         pad: hide lengths by padding to a multiple of this many bytes, None for no padding.
         tenant_column: the column of the same table that holds the row's tenant, compared with the
             key's tenant on reading and writing.
+        subject: the column of the same table that holds the data subject, such as a patient's id:
+            the value is encrypted with a key of that subject alone, which can be destroyed.
+        adopts: the name, in the database, of the plaintext column of the same table that this one
+            replaces.
+        plaintext: `"allow"` while rows are being encrypted: the plaintext column is written too,
+            and read where there is no ciphertext. `"forbid"` leaves it alone.
 
     Raises:
         ConfigurationError: an option that cannot work; names it and the remedy.
@@ -78,8 +84,22 @@ class Encrypted(UserDefinedType[T]):
         validate: Callable[[T], object] | None = None,
         pad: Pad = DEFAULT_PAD,
         tenant_column: str | None = None,
+        subject: str | None = None,
+        adopts: str | None = None,
+        plaintext: Plaintext = "forbid",
     ) -> None:
-        options = Options(index, bind, logical_name, keyset, validate, pad, tenant_column)
+        options = Options(
+            index=index,
+            bind=bind,
+            logical_name=logical_name,
+            keyset=keyset,
+            validate=validate,
+            pad=pad,
+            tenant_column=tenant_column,
+            subject=subject,
+            adopts=adopts,
+            plaintext=plaintext,
+        )
         self._prepare(python_type, options, logical_name)
 
     def _prepare(self, python_type: type[T], options: Options, name: str | None) -> None:
@@ -126,6 +146,16 @@ class Encrypted(UserDefinedType[T]):
     def tenant_column(self) -> str | None:
         """The name of the column that holds the row's tenant."""
         return self.options.tenant_column
+
+    @property
+    def subject(self) -> str | None:
+        """The name of the column that holds the row's data subject."""
+        return self.options.subject
+
+    @property
+    def allows_plaintext(self) -> bool:
+        """Whether the column that this one replaces is still written and read."""
+        return self.options.plaintext == "allow"
 
     @property
     def identity(self) -> ColumnIdentity:

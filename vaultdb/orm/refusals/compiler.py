@@ -213,7 +213,7 @@ class RefusingCompiler(_Base):
         counted = [bare(argument) for argument in func.clauses] if is_count else []
         with (
             self._within(at.function(func.name)),
-            self._permit([column for column in counted if is_column(column)]),
+            self._permit([column for column in counted if _is_countable(column)]),
         ):
             return super().visit_function(func, *args, **kwargs)
 
@@ -227,6 +227,11 @@ def _taken_over(on_conflict: Any) -> list[Any]:
         and getattr(value.table, "name", None) == "excluded"
         and getattr(target, "key", target) == value.key
     ]
+
+
+def _is_countable(element: Any) -> bool:
+    """Tell whether NULL is NULL there: where plaintext is allowed, it may also be plaintext."""
+    return is_column(element) and not getattr(element.type, "allows_plaintext", False)
 
 
 def _framed(name: str, position: at.Position) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy import Column, ColumnClause, CompoundSelect, TextClause
 from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from vaultdb.errors import StatementRefused
+from vaultdb.orm.plaintext import MARK_SQL
 from vaultdb.orm.refusals import positions as at
 from vaultdb.orm.refusals.columns import encrypted_type, refusal
 from vaultdb.orm.row_key import row_key_of
@@ -67,11 +68,15 @@ def check_textual_columns(statement: Any, *, nested: bool) -> None:
 def text_binds_rows(statement: Any, column: ColumnClause[Any]) -> bool:
     """Return whether a textual statement selects its encrypted values together with their keys."""
     type_ = encrypted_type(column)
-    if type_ is None or (type_.bind == "column" and type_.tenant_column is None):
+    if type_ is None:
         return True
+    comes_alone = type_.bind == "column" and type_.tenant_column is None
+    needed = [*([] if comes_alone else ["bind_row("]), *([MARK_SQL] * type_.allows_plaintext)]
     text = getattr(statement, "element", statement)
     text = getattr(text, "element", text)  # text().columns() inside from_statement()
-    return isinstance(text, TextClause) and "bind_row(" in text.text
+    return not needed or (
+        isinstance(text, TextClause) and all(each in text.text for each in needed)
+    )
 
 
 def _members(compound: CompoundSelect[Any]) -> Iterator[Any]:

@@ -11,6 +11,8 @@ from sqlalchemy.sql.elements import ColumnClause
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.columns import names_of
+from vaultdb.orm.writing.plaintext import plaintext_refusal
+from vaultdb.orm.writing.subjects import subject_columns
 from vaultdb.orm.writing.values import column_key
 
 if TYPE_CHECKING:
@@ -64,6 +66,27 @@ def check_companions(table: EncryptedTable, values: Mapping[str, Any]) -> None:
             raise StatementRefused(
                 f"{key} is the blind index of {column.column} and is filled by vaultdb: leave it "
                 "out of the upsert"
+            )
+
+
+def check_adopted(table: EncryptedTable, values: Mapping[str, Any]) -> None:
+    """Refuse plaintext from the caller, other than what comes with its encrypted column."""
+    for key, column in table.adopted.items():
+        if key in values and not (is_excluded(key, values[key]) and column.key in values):
+            raise plaintext_refusal(column)
+
+
+def check_subjects(
+    table: EncryptedTable, written: Sequence[EncryptedColumn], values: Mapping[str, Any]
+) -> None:
+    """Refuse values for a row whose data subject may be another than that of the new row."""
+    for column in subject_columns(written):
+        in_key = column.primary_key
+        if not in_key and not is_excluded(column.key, values.get(column.key)):
+            raise StatementRefused(
+                f"the row in the way may be another data subject's: set {column.key} ="
+                f" stmt.excluded.{column.key} too, or update the row of {table.table.fullname} by"
+                " its key"
             )
 
 

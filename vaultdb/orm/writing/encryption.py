@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.crypto.nonce import nonce_tails
 from vaultdb.crypto.row_binding import COLUMN_ONLY
 from vaultdb.errors import StatementRefused, ValueRefused
-from vaultdb.orm.companion import companion_value
-from vaultdb.orm.key_asking import active_key, index_keys
+from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.companion import companion_value, companion_values
+from vaultdb.orm.key_asking import active_key, ensure_keys, index_keys
+from vaultdb.orm.writing.plaintext import fill_plaintext
+from vaultdb.orm.writing.subjects import Subjects, text_of
 from vaultdb.orm.writing.values import is_expression_type
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ def encrypt_rows(
     rows: Sequence[Row],
     columns: Sequence[EncryptedColumn],
     bindings: Bindings,
+    subjects: Subjects = MappingProxyType({}),
 ) -> None:
     """Replace the values of these columns by ciphertexts, and fill their companions.
 
@@ -36,9 +40,10 @@ def encrypt_rows(
         columns: the columns that are written.
         bindings: the row bindings of the rows, for each way that the columns are bound; none are
             needed when all values are None.
+        subjects: whose the rows are, for the columns that are encrypted by data subject.
 
     Raises:
-        ValueRefused: a value does not fit its column.
+        ValueRefused: a value does not fit its column, or it is not known whose it is.
         KeyMissing, KeyUnavailable, KeyDenied: there is no key to encrypt with.
 
     """
@@ -47,8 +52,10 @@ def encrypt_rows(
         _check_tenant(write, rows, column)
         if column.companion is not None:
             _fill_companion(write, rows, column)
+        if column.plain is not None:
+            fill_plaintext(rows, column)
         start = number * len(rows)
-        _encrypt(write, rows, column, bindings, tails[start : start + len(rows)])
+        _encrypt(write, rows, column, bindings, tails[start : start + len(rows)], subjects=subjects)
 
 
 def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> None:
@@ -68,6 +75,8 @@ def _encrypt(
     column: EncryptedColumn,
     bindings: Bindings,
     tails: Sequence[bytes],
+    *,
+    subjects: Subjects,
 ) -> None:
     key = column.key
     values = [row[key] for row in rows]
@@ -75,15 +84,50 @@ def _encrypt(
     if types == {NoneType}:
         return
     bound = [COLUMN_ONLY] * len(rows) if column.row_key is None else bindings[column.row_key]
+    whose: Sequence[Any] = ()
+    if column.subject_column is not None:
+        whose = subjects.get(column.subject_column.key) or [None] * len(rows)
     if NoneType in types:
         given = [value is not None for value in values]
         rows, values = list(compress(rows, given)), list(compress(values, given))
         bound, tails = list(compress(bound, given)), list(compress(tails, given))
-    dek = active_key(write.runtime.keyring, write.tenant, column.type.keyset)
+        whose = list(compress(whose, given))
     frames = column.type.encode_all(values)
-    envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
+    if column.subject_column is not None:
+        envelopes = _encrypt_by_subject(write, column, whose, frames, bound, tails)
+    else:
+        dek = active_key(write.runtime.keyring, write.tenant, column.type.keyset)
+        envelopes = dek.encrypt_all(column.identity, frames, bound, tails)
     for row, envelope in zip(rows, envelopes, strict=True):
         row[key] = envelope
+
+
+def _encrypt_by_subject(  # noqa: PLR0917  # six lists of one length and what they belong to
+    write: Write,
+    column: EncryptedColumn,
+    whose: Sequence[Any],
+    frames: Sequence[bytes],
+    bound: Sequence[bytes],
+    tails: Sequence[bytes],
+) -> list[bytes]:
+    """Encrypt each value with the DEK of its data subject; all of them are loaded at once."""
+    keyring, tenant, keyset = write.runtime.keyring, write.tenant, column.type.keyset
+    places: dict[str, list[int]] = {}
+    for place, value in enumerate(whose):
+        places.setdefault(text_of(column, value), []).append(place)
+    ensure_keys(keyring, [KeyScope(tenant, keyset, Purpose.DATA, name) for name in places])
+    envelopes = [b""] * len(frames)
+    for name, mine in places.items():
+        dek = active_key(keyring, tenant, keyset, subject=name)
+        made = dek.encrypt_all(
+            column.identity,
+            [frames[place] for place in mine],
+            [bound[place] for place in mine],
+            [tails[place] for place in mine],
+        )
+        for place, envelope in zip(mine, made, strict=True):
+            envelopes[place] = envelope
+    return envelopes
 
 
 def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) -> None:
@@ -93,6 +137,11 @@ def _fill_companion(write: Write, rows: Sequence[Row], column: EncryptedColumn) 
         keys: Sequence[Any] = ()
     else:
         keys = index_keys(write.runtime.keyring, write.tenant, column.type.keyset)
+    second = column.second_companion
+    if second is not None:
+        for row in rows:
+            row[index_key], row[second.key] = companion_values(column.column, row[key], keys)
+        return
     for row in rows:
         value = row[key]
         row[index_key] = None if value is None else companion_value(column.column, value, keys)

@@ -13,6 +13,7 @@ from sqlalchemy import event, inspect
 from sqlalchemy.orm import Mapper
 
 from vaultdb.orm.writing.defaults import DefaultContext, evaluate, is_python_side
+from vaultdb.orm.writing.plaintext_attributes import follow_changed, follow_new
 from vaultdb.orm.writing.table import encrypted_table
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _before_insert(mapper: Mapper[Any], connection: Connection, target: Any) -> 
         # None is not given: SQLAlchemy leaves it out of the INSERT, too, so that a default applies.
         missing = [(key, c) for key, c in attributes if target.__dict__.get(key) is None]
         _fill_in(mapper, connection, target, missing, isinsert=True)
+    follow_new(mapper, target)
 
 
 def _before_update(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
@@ -55,6 +57,7 @@ def _before_update(mapper: Mapper[Any], connection: Connection, target: Any) -> 
         tables = {column.table for key in changed for column in _columns(mapper, key)}
         due = [(key, c) for key, c in attributes if key not in changed and c.table in tables]
         _fill_in(mapper, connection, target, due, isinsert=False)
+    follow_changed(mapper, target)
 
 
 def _fill_in(

@@ -11,6 +11,8 @@ from vaultdb.orm.writing.columns import check_same_columns, refuse_companions
 from vaultdb.orm.writing.defaults import fill_in
 from vaultdb.orm.writing.encryption import encrypt_rows, refuse_expressions
 from vaultdb.orm.writing.keys import complete_keys, encode_keys
+from vaultdb.orm.writing.plaintext import refuse_plaintext_alone
+from vaultdb.orm.writing.subjects import subjects_of_insert
 from vaultdb.orm.writing.upsert import Upsert, upsert_of
 from vaultdb.orm.writing.values import column_key, inline_values, move_into_rows, resolve
 
@@ -42,7 +44,7 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> No
     table = write.table
     upsert = upsert_of(write)
     refuse_companions(table, rows[0], inline)
-    move_into_rows(write, inline, [*table.columns, *table.tenant_keys])
+    move_into_rows(write, inline, [*table.columns, *table.tenant_keys, *table.adopted])
     given = [column for column in table.columns.values() if column.key in rows[0]]
     check_same_columns(rows, given, table.columns)
     refuse_expressions(rows, given)
@@ -52,6 +54,7 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> No
         if column.key not in rows[0] and column.column.default is not None
     ]
     written = given + defaulted
+    refuse_plaintext_alone(write, rows, written)
     bound = (
         any(column.row_key is not None for column in defaulted)
         or _holds_bound_value(rows, given)
@@ -66,14 +69,16 @@ def _encrypt(write: Write, rows: Sequence[Row], inline: Mapping[str, Any]) -> No
     fill_in(write, rows, [column.column for column in defaulted] + context)
     if upsert is not None:
         _encrypt_upsert(write, upsert, rows, bound=bound)
-    encrypt_rows(write, rows, written, encode_keys(written, rows) if bound else {})
+    subjects = subjects_of_insert(write, rows, inline, written)
+    encrypt_rows(write, rows, written, encode_keys(written, rows) if bound else {}, subjects)
 
 
 def _encrypt_upsert(write: Write, upsert: Upsert, rows: Sequence[Row], *, bound: bool) -> None:
     upsert.check_rows(rows)
     literals = upsert.rows()
     keys = encode_keys(upsert.literals, rows[: len(literals)]) if bound else {}
-    encrypt_rows(write, literals, upsert.literals, keys)
+    subjects = subjects_of_insert(write, rows[: len(literals)], {}, upsert.literals)
+    encrypt_rows(write, literals, upsert.literals, keys, subjects)
     upsert.apply(literals)
 
 
@@ -103,8 +108,9 @@ def _refuse_from_select(write: Write) -> None:
     names = {column_key(write, name) for name in dml.select_names(write.statement)}
     defaults = write.statement.include_insert_from_select_defaults
     for key, column in write.table.columns.items():
-        index = column.companion
-        is_written = key in names or (index is not None and index.key in names)
+        plain = [] if column.plain is None else [column.plain]
+        beside = [each.key for each in (*column.companions, *plain)]
+        is_written = not names.isdisjoint([key, *beside])
         if is_written or (defaults and column.column.default is not None):
             raise StatementRefused(
                 f"INSERT FROM SELECT cannot write {column.column}, which is encrypted for each "

@@ -10,7 +10,9 @@ from sqlalchemy import Table
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.wrapped_key import Purpose
-from vaultdb.orm.companion import companion_of
+from vaultdb.orm.adoption import plaintext_of
+from vaultdb.orm.adoption_check import check_adoption
+from vaultdb.orm.companion import companion_of, second_companion_of
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.orm.types import Encrypted, is_encrypted
 from vaultdb.orm.writing.defaults import is_python_side, takes_context
@@ -39,6 +41,17 @@ class EncryptedColumn:
     """where the blind index value goes"""
     tenant_column: Column[Any] | None
     """where the row says whose it is"""
+    subject_column: Column[Any] | None = None
+    """where the row says whose key encrypts it"""
+    second_companion: Column[Any] | None = None
+    """where the value under the incoming index key goes while the index is re-keyed"""
+    plain: Column[Any] | None = None
+    """where the value goes unencrypted, too, while `plaintext="allow"`"""
+
+    @property
+    def companions(self) -> list[Column[Any]]:
+        """The first companion and the second, as far as there are any."""
+        return [each for each in (self.companion, self.second_companion) if each is not None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +69,8 @@ class EncryptedTable:
     see the plaintext, and the defaults of the columns before it"""
     renewing_columns: tuple[Column[Any], ...]
     """the same for onupdate"""
+    adopted: dict[str, EncryptedColumn]
+    """by the key of the plaintext column that is written, too"""
 
     @property
     def tenant_keys(self) -> list[str]:
@@ -114,17 +129,19 @@ def _look_at(table: Table) -> EncryptedTable | None:
     return EncryptedTable(
         table=table,
         columns=columns,
-        companions={c.companion.key: c for c in columns.values() if c.companion is not None},
+        companions={each.key: c for c in columns.values() for each in c.companions},
         key_columns=tuple(column for column in table.c if column in in_keys),
         keyset_uses=tuple(dict.fromkeys(uses)),
         context_columns=_evaluated(table, plain, "default"),
         renewing_columns=_evaluated(table, plain, "onupdate"),
+        adopted={c.plain.key: c for c in columns.values() if c.plain is not None},
     )
 
 
 def _encrypted_column(table: Table, column: Column[Any]) -> EncryptedColumn:
     type_ = column.type
     assert isinstance(type_, Encrypted)
+    check_adoption(column)
     return EncryptedColumn(
         column=column,
         key=column.key,
@@ -132,7 +149,10 @@ def _encrypted_column(table: Table, column: Column[Any]) -> EncryptedColumn:
         identity=type_.identity,
         row_key=None if type_.bind == "column" else row_key_of(table, type_.bind),
         companion=companion_of(column),
+        subject_column=_subject_column(table, type_),
+        second_companion=second_companion_of(column),
         tenant_column=_tenant_column(table, type_),
+        plain=plaintext_of(column),
     )
 
 
@@ -151,5 +171,16 @@ def _tenant_column(table: Table, type_: Encrypted[Any]) -> Column[Any] | None:
     if column is None:
         raise ConfigurationError(
             f"tenant_column= names {type_.tenant_column!r}, which is no column of {table.fullname}"
+        )
+    return column
+
+
+def _subject_column(table: Table, type_: Encrypted[Any]) -> Column[Any] | None:
+    if type_.subject is None:
+        return None
+    column = table.columns.get(type_.subject)
+    if column is None or is_encrypted(column):
+        raise ConfigurationError(
+            f"subject= names {type_.subject!r}, which is no column in the clear of {table.fullname}"
         )
     return column

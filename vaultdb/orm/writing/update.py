@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import StatementRefused
@@ -11,7 +11,9 @@ from vaultdb.orm.writing.defaults import fill_in
 from vaultdb.orm.writing.encryption import encrypt_rows, refuse_expressions
 from vaultdb.orm.writing.keys import Bindings, encode_keys
 from vaultdb.orm.writing.pins import Pins, find_pins, pinned_value
+from vaultdb.orm.writing.plaintext import refuse_plaintext_alone
 from vaultdb.orm.writing.rowcount import PinnedParameters
+from vaultdb.orm.writing.subjects import Subjects, subject_columns, subjects_of_update
 from vaultdb.orm.writing.values import bind_names, inline_values, is_expression, move_into_rows
 
 if TYPE_CHECKING:
@@ -34,9 +36,14 @@ def encrypt_update(write: Write) -> Any:
     given = [column for key, column in table.columns.items() if key in is_set]
     renewed = _renewed(table, is_set)
     new_keys = [column.key for column in table.key_columns if column.key in is_set]
-    if not (given or renewed or new_keys):
+    plain_keys = [key for key in table.adopted if key in is_set]
+    if plain_keys:
+        move_into_rows(write, inline, plain_keys)
+        refuse_plaintext_alone(write, rows, given + renewed)
+    new_subjects = [c.key for c in subject_columns(table.columns.values()) if c.key in is_set]
+    if not (given or renewed or new_keys or new_subjects):
         return write.statement
-    move_into_rows(write, inline, [*table.columns, *table.tenant_keys, *new_keys])
+    move_into_rows(write, inline, [*table.columns, *table.tenant_keys, *new_keys, *new_subjects])
     check_same_columns(rows, given, table.columns)
     refuse_expressions(rows, given)
     if renewed or new_keys or _holds_bound_value(write, given):
@@ -45,8 +52,20 @@ def encrypt_update(write: Write) -> Any:
         bindings = {}
     context = [column for column in table.renewing_columns if column.key not in is_set]
     fill_in(write, rows, [column.column for column in renewed] + context)
-    encrypt_rows(write, rows, given + renewed, bindings)
+    encrypt_rows(write, rows, given + renewed, bindings, _subjects(write, given + renewed, is_set))
     return write.statement
+
+
+def _subjects(
+    write: Write, written: Sequence[EncryptedColumn], is_set: Collection[str]
+) -> Subjects:
+    if not subject_columns(write.table.columns.values()):
+        return {}
+    pins = find_pins(write.statement, write.table)
+    pinned = [
+        {key: pinned_value(bind, row) for key, bind in pins.items()} for row in write.parameters
+    ]
+    return subjects_of_update(write, written, pinned, is_set=is_set)
 
 
 def _renewed(table: EncryptedTable, is_set: set[str]) -> list[EncryptedColumn]:

@@ -15,7 +15,13 @@ from sqlalchemy.sql.elements import BindParameter, Null
 from vaultdb.errors import StatementRefused
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.columns import names_of
-from vaultdb.orm.writing.conflict import check_companions, check_conflict, is_excluded
+from vaultdb.orm.writing.conflict import (
+    check_adopted,
+    check_companions,
+    check_conflict,
+    check_subjects,
+    is_excluded,
+)
 from vaultdb.orm.writing.values import column_key, drop_unused_binds, is_expression, resolve
 
 if TYPE_CHECKING:
@@ -48,7 +54,9 @@ class Upsert:
         self.literals = [c for c in written if not is_excluded(c.key, self._set[c.key])]
         """columns that are set to a value of their own, not to the one of the row"""
         check_companions(write.table, self._set)
+        check_adopted(write.table, self._set)
         check_conflict(write, written, self._set)
+        check_subjects(write.table, written, self._set)
         for column in self.literals:
             _check_literal(column, self._set[column.key])
 
@@ -88,7 +96,7 @@ class Upsert:
         pairs: list[dml.Pair] = []
         for name, value in self._pairs:
             key = column_key(write, name)
-            if key not in write.table.companions:
+            if key not in write.table.companions and key not in write.table.adopted:
                 pairs += self._pairs_of(write.table.columns.get(key or ""), name, value)
         write.statement = dml.with_conflict_pairs(write.statement, pairs)
         drop_unused_binds(write, [self._set[column.key] for column in self.literals], keep=())
@@ -98,13 +106,12 @@ class Upsert:
     def _pairs_of(self, column: EncryptedColumn | None, name: Any, value: Any) -> list[dml.Pair]:
         if column is None:
             return [(name, value)]
-        index = column.companion
+        plain = [] if column.plain is None else [column.plain]
+        beside = [*column.companions, *plain]
         if column in self.literals:
-            targets = [column.column] if index is None else [column.column, index]
+            targets = [column.column, *beside]
             return [(each, bindparam(_PREFIX + each.key, type_=each.type)) for each in targets]
-        return (
-            [(name, value)] if index is None else [(name, value), (index, value.table.c[index.key])]
-        )
+        return [(name, value), *((each, value.table.c[each.key]) for each in beside)]
 
 
 def upsert_of(write: Write) -> Upsert | None:

@@ -1,0 +1,92 @@
+"""Reading values of many data subjects: their DEKs are loaded once for each fetch, not one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
+
+from vaultdb.crypto.envelope import MAGIC
+from vaultdb.keys.helper_thread import call_in_thread
+from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.types import Encrypted
+
+if TYPE_CHECKING:
+    from vaultdb.keys.keyring import Keyring
+
+SubjectColumn = tuple[int, str]
+"""The place of a column in the rows of a result, and its keyset."""
+
+_ATTRIBUTE = "_vaultdb_subjects"
+_KEY_ID = slice(2, 18)
+_row_size = struct.Struct(">I").unpack_from
+_ROW_START = 4
+_COMPANION = 0xC1
+_COMPANION_SIZE = 27
+_TENANT = 0xC2
+
+
+def subject_columns_of(compiled: Any) -> tuple[SubjectColumn, ...]:
+    """Return the result columns whose values have DEKs by data subject; kept on the statement."""
+    try:
+        found: tuple[SubjectColumn, ...] = compiled.__dict__[_ATTRIBUTE]
+    except KeyError:
+        entries = getattr(compiled, "_result_columns", None) or ()
+        found = tuple(
+            (place, entry.type.keyset)
+            for place, entry in enumerate(entries)
+            if isinstance(entry.type, Encrypted) and entry.type.subject is not None
+        )
+        setattr(compiled, _ATTRIBUTE, found)
+    return found
+
+
+def load_subject_keys(
+    keyring: Keyring, tenant: str, columns: Sequence[SubjectColumn], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Have the DEKs of fetched rows cached; what cannot be had is told when it is used.
+
+    Args:
+        keyring: of the engine.
+        tenant: of the execution.
+        columns: from `subject_columns_of`.
+        rows: as the driver fetched them; untrusted.
+
+    """
+    for place, keyset in columns:
+        wanted = {*_key_ids(row[place] for row in rows if len(row) > place)}
+        if not wanted:
+            continue
+        scope = KeyScope(tenant, keyset, Purpose.DATA)
+        if in_greenlet():
+            await_only(asyncio.to_thread(keyring.load_ids, wanted, scope))
+        else:
+            call_in_thread(lambda wanted=wanted, scope=scope: keyring.load_ids(wanted, scope))
+
+
+def _key_ids(values: Iterable[Any]) -> Iterable[bytes]:
+    for value in values:
+        key_id = _key_id(value) if isinstance(value, bytes) else None
+        if key_id is not None:
+            yield key_id
+
+
+def _key_id(value: bytes) -> bytes | None:
+    """Find the key id in a selected value, whose form `bound_value` describes."""
+    try:
+        at = 0 if value[0] == MAGIC else _ROW_START + _row_size(value)[0]
+        while value[at] != MAGIC:
+            if value[at] == _COMPANION:
+                at += _COMPANION_SIZE
+            elif value[at] == _TENANT:
+                at += 5 + int.from_bytes(value[at + 1 : at + 5], "big")
+            else:
+                return None
+        key_id = value[at:][_KEY_ID]
+    except (IndexError, struct.error):
+        return None
+    return key_id if len(key_id) == _KEY_ID.stop - _KEY_ID.start else None
