@@ -71,7 +71,7 @@ class Rotation:
         assert (found.verified, found.taken_back, found.broken) == (len(self.keys), (), ())
 
     def _start(self) -> subprocess.Popen[bytes]:
-        arguments = ("--config", str(self.settings_file), "rotate", "--yes", "--json")
+        arguments = ("--config", str(self.settings_file), "rotate", "--kek", "--yes", "--json")
         return subprocess.Popen(
             (*COMMAND, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -1,105 +1,174 @@
-"""`vaultdb rotate`: a new version of the KEK, and every DEK wrapped under it."""
+"""`vaultdb rotate`: new KEKs and data keys, and everything brought under them."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vaultdb.cli.asking import confirm
-from vaultdb.cli.key_backup import backup_as_json, print_backup
-from vaultdb.cli.opening import key_store, key_table, open_provider
-from vaultdb.cli.options import Json, Yes, options_of
+from vaultdb.cli.job_tools import JobTools
+from vaultdb.cli.key_backup import print_backup
+from vaultdb.cli.models import NO_MODELS, load_models
+from vaultdb.cli.options import Json, Models, Yes, options_of
 from vaultdb.cli.progress import progress_bar
-from vaultdb.cli.report import FAILURE, plural, print_json
-from vaultdb.jobs import rewrap
-from vaultdb.jobs.keybackup.backup import back_up_if_wanted
+from vaultdb.cli.report import FAILURE, print_json
+from vaultdb.cli.rotate_output import Done, Teller, left_elsewhere, print_kek
+from vaultdb.cli.rotate_plan import plan_as_json, print_plan
+from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.rotation.here import missing_right
+from vaultdb.jobs.rotation.kek import KekDone, KekRotation
+from vaultdb.jobs.rotation.logins import Logins
+from vaultdb.jobs.rotation.run import How, Rotated, RowRotation
+from vaultdb.jobs.rotation.selection import Selection
 
 if TYPE_CHECKING:
-    from vaultdb.jobs.rewrap import Plan, Rewrapped
+    from vaultdb.jobs.keybackup.folder import Written
+    from vaultdb.jobs.rewrap import Plan
+    from vaultdb.jobs.rotation.plan import RowsPlan
+    from vaultdb.settings.model import Role
 
-SHOWN = 5
-"""Failures printed one by one; the rest is counted."""
+_ROLES: tuple[Role, ...] = ("rotator", "officer", "reencryptor")
 
 
-def command(
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be done, as the options say."""
+
+    kek: bool
+    rows: bool
+    rotates_kek: bool | None
+
+    @classmethod
+    def of(cls, *, kek: bool, dek: bool, rewrap: bool) -> _Wanted:
+        if dek and (kek or rewrap):
+            raise ConfigurationError(
+                "--dek does not go with --kek or --rewrap; without any of them all is done"
+            )
+        if kek and rewrap:
+            raise ConfigurationError("--rewrap makes no new version of the KEK, and --kek does")
+        return cls(not dek, dek or not (kek or rewrap), False if rewrap else None)
+
+
+def command(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
-    plan: Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")] = False,
-    rotate: Annotated[
-        bool | None,
-        typer.Option(
-            "--kek/--no-kek",
-            help="Rotate the KEK first, or only rewrap.  \\[default: rotate, unless an earlier"
-            " rotation is unfinished]",
-        ),
+    kek: Annotated[bool, typer.Option("--kek", help="Only the KEK, and rewrap.")] = False,
+    dek: Annotated[bool, typer.Option("--dek", help="Only data keys, and the rows.")] = False,
+    rewrap: Annotated[
+        bool, typer.Option("--rewrap", help="Only rewrap, under the KEK as it is.")
+    ] = False,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None,
+    keyset: Annotated[str | None, typer.Option("--keyset", help="Only this keyset's.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="TABLE.COLUMN", help="Only this column; repeatable."),
     ] = None,
+    model: Models = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Processes that re-encrypt.")
+    ] = 1,
+    max_lag: Annotated[
+        float | None,
+        typer.Option("--max-lag", metavar="SECONDS", help="Wait while a replica is behind more."),
+    ] = None,
+    max_rate: Annotated[
+        float | None,
+        typer.Option("--max-rows-per-second", metavar="N", help="Of all workers together."),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Wait until every process knows new keys, then finish."
+        ),
+    ] = True,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Rotate the key-encryption key and rewrap every data key under it.
+    """Rotate keys: the KEK, then the data keys, and bring everything under the new ones.
 
-    No row of the application changes. It can be killed at any point: run it again and it goes on.
-    The previous wrapping of each key stays until: vaultdb keys verify
+    It can be killed at any point: run it again and it goes on, without another version of a key.
     """
-    settings = options_of(context).settings("rotator")
-    with open_provider(settings) as provider, key_store(settings) as store:
-        provider.check()
-        table = key_table(store, settings)
-        agreed = rewrap.plan(provider, table, rotate=rotate)
-        if not as_json:
-            _print_plan(agreed)
-        if plan:
-            if as_json:
-                print_json(asdict(agreed))
+    options = options_of(context)
+    wanted = _Wanted.of(kek=kek, dek=dek, rewrap=rewrap)
+    selection = Selection(tenant, keyset, tuple(column or ()))
+    names = tuple(model or ())
+    models = load_models(list(names), options.settings("rotator")) if wanted.rows else []
+    if not models and (dek or selection.columns or keyset is not None):
+        raise ConfigurationError(NO_MODELS)
+    tools = JobTools(
+        options, names, max_lag=max_lag, max_rows_per_second=max_rate and max_rate / workers
+    )
+    how = How(workers, wait, options.settings("rotator").keyring.hard_ttl)
+    told = Teller(hidden=as_json)
+    logins = Logins(options.settings)
+    rotation = RowRotation(
+        logins, models, selection, how, tools_of=lambda table: tools.of(table.fullname), told=told
+    )
+    _Command(
+        KekRotation(logins, tenant, wanted.rotates_kek) if wanted.kek else None,
+        rotation if models else None,
+        {role: missing_right(options.settings, role) for role in _ROLES},
+        how,
+        wants_rows=wanted.rows,
+        as_json=as_json,
+    ).run(plan_only=plan, yes=yes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Both halves, either of which may be missing."""
+
+    kek: KekRotation | None
+    rows: RowRotation | None
+    missing: Mapping[Role, str | None]
+    how: How
+    wants_rows: bool
+    as_json: bool
+
+    def run(self, *, plan_only: bool, yes: bool) -> None:
+        """Show the plan, ask, carry it out, and say what is left."""
+        agreed = self.kek.plan() if self.kek and not self.missing["rotator"] else None
+        rows = self.rows.plan() if self.rows else None
+        if not self.as_json:
+            print_plan(agreed, rows, self.missing, self.how.workers)
+        if plan_only:
+            if self.as_json:
+                print_json(plan_as_json(agreed, rows, self.missing, self.how.workers))
             return
         if not yes:
             confirm("go on?")
-        started = time.monotonic()
-        with progress_bar("rewrapping", agreed.rewraps, hidden=as_json) as progress:
-            done = rewrap.run(agreed, provider, table, progress=progress)
-        seconds = time.monotonic() - started
-        unverified = table.survey(done.kek_version).unverified
-        if not as_json:
-            _print_result(done, seconds, unverified)
-        written = back_up_if_wanted(store, settings)
-    if as_json:
-        backup = written and backup_as_json(written)
-        result = {**asdict(done), "seconds": round(seconds, 2), "unverified": unverified}
-        print_json({**result, "backup": backup})
-    elif written is not None:
-        print_backup(written)
-    if done.failures:
-        raise typer.Exit(FAILURE)
+        kek, backup = self._rotate_kek(agreed)
+        done = Done(kek, self._rotate_rows(rows), self._left(rows), backup)
+        if self.as_json:
+            print_json(done.as_json())
+        else:
+            done.print_left()
+        if done.has_failed:
+            raise typer.Exit(FAILURE)
 
+    def _left(self, rows: RowsPlan | None) -> list[str]:
+        left = left_elsewhere(self.missing, rows, wants_kek=self.kek is not None)
+        if self.wants_rows and self.rows is None:
+            left.append(f"data keys and rows; {NO_MODELS}")
+        return left
 
-def _print_plan(agreed: Plan) -> None:
-    if agreed.rotates:
-        print(f"rotate the KEK, from version {agreed.kek_version} to {agreed.kek_version + 1}")
-    elif agreed.stale:
-        print(
-            f"the KEK is at version {agreed.kek_version} and an earlier rotation is unfinished:"
-            " do not rotate it again"
-        )
-    else:
-        print(f"do not rotate the KEK, it stays at version {agreed.kek_version}")
-    print(f"rewrap {agreed.rewraps:,} of {plural(agreed.keys, 'data key')}")
-    if agreed.unverified:
-        print(
-            f"{plural(agreed.unverified, 'key')} of the last rotation not verified yet; their"
-            " last verified wrapping is kept"
-        )
+    def _rotate_kek(self, agreed: Plan | None) -> tuple[KekDone | None, Written | None]:
+        if self.kek is None or agreed is None:
+            return None, None
+        with progress_bar("rewrapping", agreed.rewraps, hidden=self.as_json) as progress:
+            verifies = self.rows is not None and not self.missing["reencryptor"]
+            done = self.kek.run(agreed, progress=progress, verifies=verifies)
+        if not self.as_json:
+            print_kek(done)
+        backup = self.kek.back_up()
+        if backup is not None and not self.as_json:
+            print_backup(backup)
+        return done, backup
 
-
-def _print_result(done: Rewrapped, seconds: float, unverified: int) -> None:
-    print(
-        f"rewrapped {plural(done.rewrapped, 'data key')} under version {done.kek_version} of the"
-        f" KEK in {seconds:.1f} s"
-    )
-    for failure in done.failures[:SHOWN]:
-        print(f"not rewrapped: {failure}")
-    if len(done.failures) > SHOWN:
-        print(f"and {len(done.failures) - SHOWN:,} more")
-    if unverified:
-        print(f"{plural(unverified, 'key')} to verify; run: vaultdb keys verify")
+    def _rotate_rows(self, agreed: RowsPlan | None) -> Rotated | None:
+        if self.rows is None or agreed is None or self.missing["reencryptor"]:
+            return None
+        return self.rows.run(agreed, makes_keys=not self.missing["officer"])

@@ -26,11 +26,11 @@ def vault(
 def test_plan_rotate_verify_and_rotate_again(run: Run, vault: OpenBao) -> None:
     run("keys", "create", "--tenant", "acme")
     before = {key["key_id"] for key in run("keys", "list", "--json").json}
-    plan = run("rotate", "--plan")
+    plan = run("rotate", "--kek", "--plan")
     assert plan.out == "rotate the KEK, from version 1 to 2\nrewrap 2 of 2 data keys\n"
-    assert run("rotate", "--plan", "--json").json["kek_version"] == 1
+    assert run("rotate", "--kek", "--plan", "--json").json["kek"]["kek_version"] == 1
 
-    rotated = run("rotate", "--yes")
+    rotated = run("rotate", "--kek", "--yes")
     assert rotated.code == 0, rotated.err
     assert "rewrapped 2 data keys under version 2 of the KEK" in rotated.out
     assert "run: vaultdb keys verify" in rotated.out
@@ -39,7 +39,7 @@ def test_plan_rotate_verify_and_rotate_again(run: Run, vault: OpenBao) -> None:
     assert run("keys", "verify", "--json").json == {"verified": 2, "taken_back": [], "broken": []}
     assert run("keys", "status", "--json").json["unverified"] == 0
 
-    done = run("rotate", "--yes", "--json").json
+    done = run("rotate", "--kek", "--yes", "--json").json
     assert (done["rotated"], done["kek_version"], done["rewrapped"]) == (True, 3, 2)
     assert {key["key_id"] for key in run("keys", "list", "--json").json} == before
 
@@ -51,15 +51,15 @@ def test_each_rotation_leaves_a_backup_of_the_key_table_where_the_setting_says(
     folder.mkdir()
     monkeypatch.setenv("VAULTDB_KEY_BACKUP_FOLDER", str(folder))
     run("keys", "create")
-    assert "2 keys, 0 tombstones among them" in run("rotate", "--yes").out
+    assert "2 keys, 0 tombstones among them" in run("rotate", "--kek", "--yes").out
     (first,) = folder.iterdir()
-    backup = run("rotate", "--yes", "--json").json["backup"]
+    backup = run("rotate", "--kek", "--yes", "--json").json["backup"]
     assert (backup["keys"], Path(backup["file"]).parent) == (2, folder)
     header = json.loads(Path(backup["file"]).read_bytes().splitlines()[0])
     assert header["kek_versions"] == {vault.kek: [3, 3]}
     assert header["previous"]["file"] == first.name
     folder.rename(tmp_path / "unmounted")
-    failed = run("rotate", "--yes")
+    failed = run("rotate", "--kek", "--yes")
     assert failed.failed_with("correct keyring.backup_folder")
     assert "rewrapped 2 data keys under version 4" in failed.out
 
@@ -68,11 +68,11 @@ def test_a_kek_rotated_by_vault_itself_is_caught_up_with(run: Run, vault: OpenBa
     run("keys", "create")
     vault.admin.write(f"{vault.transit_mount}/keys/{vault.kek}/rotate")
     assert "2 keys under an older KEK; run: vaultdb rotate" in run("keys", "status").out
-    plan = run("rotate", "--plan").out
+    plan = run("rotate", "--kek", "--plan").out
     assert "an earlier rotation is unfinished: do not rotate it again" in plan
-    assert run("rotate", "--yes", "--json").json["rotated"] is False
-    assert run("rotate", "--yes", "--kek", "--json").json["kek_version"] == 3
-    assert run("rotate", "--yes", "--no-kek", "--json").json["rewrapped"] == 0
+    assert run("rotate", "--kek", "--yes", "--json").json["rotated"] is False
+    assert run("rotate", "--kek", "--yes", "--json").json["kek_version"] == 3
+    assert run("rotate", "--rewrap", "--yes", "--json").json["rewrapped"] == 0
 
 
 def test_a_key_that_vault_will_not_rewrap_is_named(
@@ -84,7 +84,7 @@ def test_a_key_that_vault_will_not_rewrap_is_named(
             "UPDATE vaultdb.data_key SET wrapped = left(wrapped, -4) || 'AAA=' "
             "WHERE purpose = 'data'"
         )
-    ran = run("rotate", "--yes")
+    ran = run("rotate", "--kek", "--yes")
     assert ran.code == 1
     assert "rewrapped 1 data key under" in ran.out
     assert "not rewrapped: " in ran.out
@@ -96,7 +96,7 @@ def test_an_earlier_minimum_of_vault_is_explained(run: Run, vault: OpenBao) -> N
     key = f"{vault.transit_mount}/keys/{vault.kek}"
     vault.admin.write(f"{key}/rotate")
     vault.admin.write(f"{key}/config", min_decryption_version=2)
-    ran = run("rotate", "--yes")
+    ran = run("rotate", "--kek", "--yes")
     assert ran.code == 1
     assert ran.out.count("not rewrapped: ") == 2
 

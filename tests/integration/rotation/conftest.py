@@ -37,6 +37,10 @@ PARTITIONS = """
 PATIENTS = {"acme": 7, "beta": 3}
 
 
+LIFETIMES = {"soft_ttl": 300, "hard_ttl": 900}
+"""No refresh in the background while a test ends."""
+
+
 @dataclass
 class Clinic:
     """The application that is running while its keys change."""
@@ -47,7 +51,7 @@ class Clinic:
     @contextmanager
     def session(self, tenant: str) -> Iterator[Session]:
         """A new process of the application, which has no key in memory."""
-        settings = Settings.load(file=self.settings_file)
+        settings = Settings.load(file=self.settings_file, keyring=LIFETIMES)
         with (
             keyring_for(settings)() as keyring,
             disposing(vaultdb.create_engine(settings=settings, keyring=keyring)) as engine,

@@ -27,7 +27,7 @@ class StoredColumn:
     Args:
         place: where it is; the schema is always given when the database has it.
         purpose: data for envelopes, index for blind-index values.
-        is_declared: whether a model declares it.
+        declared: where a model declares it, perhaps without a schema; None when none does.
         problem: why its rows cannot be counted, with the remedy; None when they can.
         estimated_rows: of its table, by PostgreSQL's statistics; -1 when there are none.
 
@@ -35,9 +35,14 @@ class StoredColumn:
 
     place: Place
     purpose: Purpose
-    is_declared: bool
+    declared: Place | None
     problem: str | None = None
     estimated_rows: int = -1
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether a model declares it."""
+        return self.declared is not None
 
 
 def stored_columns(connection: Connection, metadatas: Iterable[MetaData]) -> list[StoredColumn]:
@@ -61,13 +66,14 @@ def stored_columns(connection: Connection, metadatas: Iterable[MetaData]) -> lis
     found = []
     for row in rows:
         place = Place(row.schema_name, row.table_name, row.column_name)
-        is_declared = row.position is not None
-        purpose = declared[row.position - 1][1] if is_declared else Purpose.DATA
+        declaration, purpose = (
+            (None, Purpose.DATA) if row.position is None else declared[row.position - 1]
+        )
         problem = _problem(place, is_readable=row.is_readable, hides_rows=row.hides_rows)
-        found.append(StoredColumn(place, purpose, is_declared, problem, row.estimated_rows))
+        found.append(StoredColumn(place, purpose, declaration, problem, row.estimated_rows))
     there = {row.position for row in rows}
     found += [
-        StoredColumn(place, purpose, is_declared=True, problem=_MISSING)
+        StoredColumn(place, purpose, place, _MISSING)
         for position, (place, purpose) in enumerate(declared, start=1)
         if position not in there
     ]
