@@ -15,6 +15,7 @@ from vaultdb.cli.adopt_opening import Pace, foreign_of, setup
 from vaultdb.cli.adopt_options import (
     ColumnName,
     From,
+    Key,
     KeyFile,
     KeyVault,
     MaxLag,
@@ -79,6 +80,7 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
     padding: PaddingOption = Padding.NAIVE,
     key_file: KeyFile = None,
     key_vault: KeyVault = None,
+    key: Key = None,
     tenant: Tenant = None,
     workers: Workers = 1,
     max_lag: MaxLag = None,
@@ -95,7 +97,7 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
     """
     found = setup(context, model)
     adoption = found.find(table, column)
-    foreign = foreign_of(source, padding, key_file, key_vault)
+    foreign = foreign_of(source, padding, key_file, key_vault, key)
     pace = Pace(workers, max_lag, max_rows)
     with found.rows("look at the column") as connection:
         stage = stage_of(connection, adoption)
@@ -144,6 +146,7 @@ def verify(  # noqa: PLR0917  # typer passes them by name
     padding: PaddingOption = Padding.NAIVE,
     key_file: KeyFile = None,
     key_vault: KeyVault = None,
+    key: Key = None,
     tenant: Tenant = None,
     model: Models = None,
     as_json: Json = False,
@@ -151,7 +154,7 @@ def verify(  # noqa: PLR0917  # typer passes them by name
     """Decrypt and compare with the old column; name rows that differ by their key."""
     found = setup(context, model)
     adoption = found.find(table, column)
-    foreign = foreign_of(source, padding, key_file, key_vault)
+    foreign = foreign_of(source, padding, key_file, key_vault, key)
     rows = found.old_rows(adoption, foreign, found.tenant(tenant))
     with found.keyring() as keyring, found.rows("compare the columns") as connection:
         total = sample or stage_of(connection, adoption).held
@@ -203,6 +206,7 @@ def null(  # noqa: PLR0917  # typer passes them by name
     padding: PaddingOption = Padding.NAIVE,
     key_file: KeyFile = None,
     key_vault: KeyVault = None,
+    key: Key = None,
     tenant: Tenant = None,
     workers: Workers = 1,
     max_lag: MaxLag = None,
@@ -214,7 +218,7 @@ def null(  # noqa: PLR0917  # typer passes them by name
     """Empty the old column, of rows whose ciphertext decrypts to the same value only."""
     found = setup(context, model)
     adoption = found.find(table, column)
-    foreign = foreign_of(source, padding, key_file, key_vault)
+    foreign = foreign_of(source, padding, key_file, key_vault, key)
     pace = Pace(workers, max_lag, max_rows)
     with found.rows("look at the column") as connection:
         stage = stage_of(connection, adoption)

@@ -132,14 +132,24 @@ def setup(context: typer.Context, models: list[str] | None) -> Setup:
 
 
 def foreign_of(
-    source: Format | None, padding: Padding, file: Path | None, vault: str | None
+    source: Format | None,
+    padding: Padding,
+    file: Path | None,
+    vault: str | None,
+    key: str | None,
 ) -> Foreign | None:
     """Return the old format that the options describe.
 
     Raises:
-        ConfigurationError: a key without a format, or a format without its key.
+        ConfigurationError: a key without a format, a format without its key, or a key that
+            everybody on the machine can see.
 
     """
+    if key is not None:
+        raise ConfigurationError(
+            "a key on the command line shows in the list of processes: put it into a file and say"
+            " --key-file, or into vault and say --key-vault; count this one as known"
+        )
     if source is None:
         if file is not None or vault is not None:
             raise ConfigurationError("say what the old key belongs to with --from FORMAT")

@@ -30,6 +30,8 @@ KeyVault = Annotated[
     str | None,
     typer.Option("--key-vault", metavar="PATH#FIELD", help="Where Vault has the old key."),
 ]
+Key = Annotated[str | None, typer.Option("--key", hidden=True)]
+"""Refused: the list of processes shows arguments to everybody on the machine."""
 Tenant = Annotated[
     str | None,
     typer.Option("--tenant", help="Whose rows are that do not say so; default: the setting's."),

@@ -229,3 +229,45 @@ def test_what_another_package_encrypted_is_imported(
     assert result.changed == 48
     assert [(bad.key, bad.reason) for bad in quarantine] == [(("g0", "9"), "wrong key or altered")]
     assert (found.compared, found.different) == (49, 1)
+
+
+def test_subjects_have_their_own_keys_and_both_companions_are_filled(
+    database: Database, keyring: Keyring
+) -> None:
+    metadata = sa.MetaData()
+    index = Equality(rekey_into="body_index_2")
+    note = sa.Table(
+        "note",
+        metadata,
+        sa.Column("id", sa.Uuid, primary_key=True, server_default=sa.text("gen_random_uuid()")),
+        sa.Column("patient", sa.BigInteger, nullable=False),
+        sa.Column("old_body", sa.LargeBinary),
+        sa.Column(
+            "body",
+            Encrypted(bytes, subject="patient", adopts="old_body", index=index),
+            nullable=True,
+        ),
+    )
+    database.create_all(metadata)
+    with database.connect() as connection:
+        connection.execute("GRANT SELECT, UPDATE ON note TO vaultdb_rotator")
+        connection.execute(
+            "INSERT INTO note (patient, old_body)"
+            " SELECT n % 4, decode('00ff', 'hex') || n::text::bytea FROM generate_series(1, 40) AS n"
+        )
+    adoption = find_adoption([metadata], "note", "old_body")
+    with open_tools(database, metadata, keyring) as tools:
+        result, _ = run(tools, "adopt-backfill", "note", "body")
+        with tools.engine.connect() as connection:
+            rows = OldRows(adoption, reader=None, tenant="")
+            found = compare(connection, adoption, rows, keyring)
+    with database.connect() as connection:
+        keys, both = connection.execute(
+            "SELECT count(DISTINCT substr(body::bytea, 3, 16)),"
+            " count(*) FILTER (WHERE body_index IS NOT NULL AND body_index_2 IS NOT NULL) FROM note"
+        ).fetchone()
+
+    assert adoption.column.column is note.c.body
+    assert (result.changed, result.remaining) == (40, 0)
+    assert (found.compared, found.different) == (40, 0)
+    assert (keys, both) == (4, 40)

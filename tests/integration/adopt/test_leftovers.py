@@ -188,7 +188,9 @@ def test_nothing_is_erased_while_the_old_column_holds_values(
     fill(database, 3)
     with (
         as_admin(database) as connection,
-        pytest.raises(ConfigurationError, match=r"person.ssn still holds values, 3 of them; empty it first"),
+        pytest.raises(
+            ConfigurationError, match=r"person.ssn still holds values, 3 of them; empty it first"
+        ),
     ):
         plan(connection, find_adoption([metadata], "person", "ssn"))
 

@@ -127,3 +127,72 @@ def columns(database: Database) -> list[str]:
             "SELECT column_name FROM information_schema.columns WHERE table_name = 'customer'"
         )
         return sorted(name for (name,) in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("verify", "nowhere", "ssn"), "the models have no table nowhere"),
+        (("verify", "customer", "email"), "no encrypted column email in table customer"),
+        (("backfill", "customer", "ssn", "--from", "fernet"), "say where the old key is"),
+        (("backfill", "customer", "ssn", "--key-file", "k"), "--from FORMAT"),
+        (("status", "customer", "ssn", "--values", "nowhere"), "no such file or directory"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: Any, problem: str
+) -> None:
+    monkeypatch.setenv("VAULTDB_MODELS", "step1:Base")
+
+    assert run("adopt", *arguments).failed_with(problem)
+
+
+def test_a_key_on_the_command_line_is_refused(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULTDB_MODELS", "step1:Base")
+
+    ran = run("adopt", "backfill", "customer", "ssn", "--from", "fernet", "--key", "c2VjcmV0")
+
+    assert ran.failed_with("--key-file")
+    assert "c2VjcmV0" not in ran.out + ran.err
+
+
+def test_what_another_package_encrypted_is_imported_and_emptied(
+    database: Database, vaultdb: Vaultdb, folder: Path
+) -> None:
+    from cryptography.fernet import Fernet
+
+    old = Fernet.generate_key()
+    with database.connect("vaultdb_migrator") as connection, connection.cursor() as cursor:
+        connection.execute("TRUNCATE customer")
+        cursor.executemany(
+            "INSERT INTO customer (email, ssn) VALUES (%s, %s)",
+            [(f"c{n}", Fernet(old).encrypt(b"999-%d" % n).decode()) for n in range(20)],
+        )
+    (folder / "old.key").write_bytes(old + b"\n")
+    source = ("--from", "fernet", "--key-file", "old.key")
+    for command in (
+        ("migrate", "init", "migrations", "--model", "step2:Base"),
+        ("migrate", "up"),
+        ("keys", "create"),
+        ("migrate", "new", "expand"),
+        ("migrate", "up"),
+    ):
+        vaultdb(*command, step=2)
+
+    done = json.loads(
+        vaultdb("adopt", "backfill", "customer", "ssn", *source, "--yes", "--json", step=2)
+    )
+    compared = json.loads(vaultdb("adopt", "verify", "customer", "ssn", *source, "--json", step=2))
+    plain = vaultdb("adopt", "verify", "customer", "ssn", step=2, fails=1)
+    vaultdb("adopt", "check", "customer", "ssn", "--apply", step=2)
+    emptied = vaultdb(
+        *("adopt", "null", "customer", "ssn", *source, "--drop-trigger", "--yes"), step=2
+    )
+
+    assert (done["changed"], done["quarantined"]) == (20, [])
+    assert (compared["compared"], compared["different"]) == (20, 0)
+    assert "the ciphertext is of another value" in plain
+    assert "gAAAA" not in plain
+    assert "emptied 20 rows, 0 left" in emptied

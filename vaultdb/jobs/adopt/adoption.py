@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from vaultdb.alembic.autogenerate.expansions import REPLACES
 from vaultdb.alembic.operations.expansion import ENCRYPTED_SUFFIX
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.adopt.foreign.formats import Format
 from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.secrets import KeySource
 from vaultdb.jobs.work.row_keys import RowKeys, row_keys
+from vaultdb.orm.adoption import REPLACES
 from vaultdb.orm.writing.table import encrypted_table
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Adoption:
     @property
     def companions(self) -> list[str]:
         """The names of the blind index columns."""
-        return [str(each.name) for each in companions_of(self.column)]
+        return [str(each.name) for each in self.column.companions]
 
     @property
     def target(self) -> str:
@@ -186,9 +186,3 @@ def declared_source(column: Any) -> str | None:
     """Return what a declaration says of the column that is replaced."""
     declared: str | None = column.type.options.adopts or column.info.get(REPLACES)
     return declared
-
-
-def companions_of(column: EncryptedColumn) -> list[Any]:
-    """Return the columns of its blind index: the first, and the second while it is re-keyed."""
-    found = (column.companion, getattr(column, "second_companion", None))
-    return [each for each in found if each is not None]

@@ -13,7 +13,6 @@ from vaultdb.crypto.envelope import key_id_of
 from vaultdb.crypto.nonce import nonce_tails
 from vaultdb.crypto.reason import Reason
 from vaultdb.errors import DecryptionError, ValueRefused
-from vaultdb.jobs.adopt.adoption import companions_of
 from vaultdb.jobs.adopt.foreign.failure import Unreadable
 from vaultdb.keys.index_keys import incoming_index_key, writing_index_key
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
@@ -58,7 +57,7 @@ class ColumnKeys:
     def __init__(self, adoption: Adoption, keyring: Keyring) -> None:
         self._column = adoption.column
         self._type = adoption.column.type
-        self._companions = companions_of(adoption.column)
+        self._companions = adoption.column.companions
         self._keyring = keyring
 
     def encrypt(self, rows: Sequence[OldRow]) -> tuple[list[Encrypted], dict[OldRow, str]]:

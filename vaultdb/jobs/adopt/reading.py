@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from vaultdb.crypto.row_binding import COLUMN_ONLY
-from vaultdb.errors import ConfigurationError
-from vaultdb.jobs.adopt.adoption import companions_of
 from vaultdb.jobs.adopt.foreign.failure import NOT_TEXT, Unreadable
 from vaultdb.jobs.adopt.values import value_of
 from vaultdb.jobs.work.row_keys import column
@@ -69,10 +67,10 @@ class OldRows:
         self._reader = reader
         self._tenant = tenant
         self._has_old = has_old
-        self._companions = companions_of(adoption.column)
+        self._companions = adoption.column.companions
         self._bound = () if adoption.column.row_key is None else adoption.column.row_key.columns
         self._owner = adoption.column.tenant_column
-        self._subject = _subject_column(adoption)
+        self._subject = adoption.column.subject_column
         self._converted: Callable[[Any], Any] | None = None
 
     def read(
@@ -207,21 +205,6 @@ def _seen_through(adoption: Adoption, connection: Connection) -> Callable[[Any],
         raise Unreadable("refused by the old column's type")
 
     return convert
-
-
-def _subject_column(adoption: Adoption) -> Any:
-    subject = getattr(adoption.column, "subject_column", None)
-    if subject is not None:
-        return subject
-    name = getattr(adoption.column.type.options, "subject", None)
-    if name is None:
-        return None
-    found = adoption.table.columns.get(name)
-    if found is None:
-        raise ConfigurationError(
-            f"subject= names {name!r}, which is no column of {adoption.table.fullname}"
-        )
-    return found
 
 
 def _text_of(found: Any) -> sql.Composable:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import ConfigurationError
-from vaultdb.vault.answers import take
+from vaultdb.vault.answers import NotFound, take
 
 if TYPE_CHECKING:
     from vaultdb.vault.client import VaultClient
@@ -64,7 +65,9 @@ def _in_vault(client: VaultClient, place: str) -> bytes:
     path, separator, field = place.rpartition("#")
     if not separator or not path or not field:
         raise ConfigurationError("--key-vault: write PATH#FIELD, such as secret/data/legacy#key")
-    answer: Any = client.call(lambda vault: vault.read(path))
+    answer: Any = None
+    with suppress(NotFound):
+        answer = client.call(lambda vault: vault.read(path))
     if answer is None:
         raise ConfigurationError(
             f"--key-vault: vault has nothing at {path}; a key-value engine of version 2 has data/"
