@@ -18,7 +18,7 @@ from tests.fixtures.postgres import REALM, Database
 from vaultdb import Encrypted, Equality
 from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.db.manifests import Manifest, record
-from vaultdb.errors import DecryptionError, KeyringError, VaultDenied
+from vaultdb.errors import DecryptionError, KeyringError, VaultDBError, VaultDenied
 from vaultdb.jobs.keybackup.backup import back_up
 from vaultdb.jobs.shred import destroy
 from vaultdb.jobs.shred.destroy import Destroyed, Shredder
@@ -232,6 +232,25 @@ def test_another_tenants_rows_and_keys_are_left_alone(site: Site) -> None:
         assert connection.scalars(found).all() == ["Alice"]
 
 
+def test_what_was_begun_and_done_is_recorded_where_nobody_changes_it(site: Site) -> None:
+    subject_keys(site, "17")
+    body = site.erase("17").certificate
+    site.shred()
+    with site.database.connect() as connection:
+        rows = connection.execute(
+            "SELECT login, action, object, detail FROM vaultdb_audit.operation"
+            " WHERE action LIKE 'keys %' ORDER BY id"
+        ).fetchall()
+    assert [row[:3] for row in rows] == [
+        ("vaultdb_key_rotator", "keys erase-subject begun", "data subject"),
+        ("vaultdb_key_rotator", "keys erase-subject", "data subject"),
+        ("vaultdb_key_rotator", "keys shred begun", "tenant acme"),
+        ("vaultdb_key_rotator", "keys shred", "tenant acme"),
+    ]
+    assert rows[1][3] == {"certificate_sha256": body["sha256"], "keys": 1, "kek": None}
+    assert "17" not in {row[2] for row in rows}
+
+
 def subject_keys(site: Site, *subjects: str) -> dict[str, bytes]:
     """Give each data subject a key and one row of its own; return the key ids."""
     made = {}
@@ -259,6 +278,8 @@ def test_an_erased_subject_loses_its_keys_and_index_values_and_others_keep_their
     site.keyring.flush()
     with pytest.raises(KeyringError):
         site.keyring.get(keys["17"])
+    with pytest.raises(VaultDBError):  # not even with create_keys
+        site.keyring.active("acme", "default", subject="17")
     assert site.keyring.get(keys["18"]).key_id == keys["18"]
 
 
