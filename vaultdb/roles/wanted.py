@@ -131,10 +131,14 @@ def _rotator(table: Table) -> Grant:
     changed = []
     for column in encrypted_columns(table):
         type_: Any = column.type
-        named = [*(type_.bind if isinstance(type_.bind, tuple) else ()), type_.tenant_column]
+        named = [
+            *(type_.bind if isinstance(type_.bind, tuple) else ()),
+            type_.tenant_column,
+            type_.subject,
+        ]
         read += [table.columns[key].name for key in named if key is not None]
-        if type_.options.adopts is not None:  # to encrypt what it holds, and to empty it afterwards
-            changed.append(type_.options.adopts)
+        if any(each.name == type_.options.adopts for each in table.columns):
+            changed.append(type_.options.adopts)  # to encrypt what it holds, and to empty it then
         changed += [each.name for each in (column, *companions_of(column))]
     return Grant(select=(*read, *changed), update=changed)
 

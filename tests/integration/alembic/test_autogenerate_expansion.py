@@ -159,9 +159,17 @@ def test_postgresql_itself_keeps_the_plaintext_while_the_trigger_is_there(projec
         migrator.execute("ALTER TABLE patient DROP COLUMN city")
 
 
-def test_another_name_is_paired_by_what_the_column_says_it_replaces(project):
+REPLACING = {
+    "info": lambda: Column("secret_city", Encrypted(str), info={"vaultdb.replaces": "city"}),
+    "adopts": lambda: Column("secret_city", Encrypted(str, adopts="city")),
+    "allow": lambda: Column("secret_city", Encrypted(str, adopts="city", plaintext="allow")),
+}
+
+
+@pytest.mark.parametrize("declared", REPLACING)
+def test_another_name_is_paired_by_what_the_column_says_it_replaces(project, declared):
     begin(project, plain())
-    secret = Column("secret_city", Encrypted(str), info={"vaultdb.replaces": "city"})
+    secret = REPLACING[declared]()
     after = clinic(Column("city", Text, index=True), secret)
     upgrade = body(there_and_back(project, plain(), after))
     assert "encrypted_column='secret_city'" in upgrade

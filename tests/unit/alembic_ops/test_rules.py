@@ -194,10 +194,13 @@ def test_the_models_say_which_key_values_are_bound_to(tmp_path: Path):
     assert look_at(tmp_path / "m", PATIENT, upgrade, metadata=metadata) == []
 
 
-def test_the_models_say_which_plaintext_a_column_replaces(tmp_path: Path):
+@pytest.mark.parametrize("by_info", [True, False])
+def test_the_models_say_which_plaintext_a_column_replaces(tmp_path: Path, by_info: bool):
     metadata = MetaData()
     key = Column("id", BigInteger, primary_key=True)
-    secret = Column("ssn", Encrypted(str), info={"vaultdb.replaces": "city"})
+    secret = Column("ssn", Encrypted(str, adopts=None if by_info else "city"))
+    if by_info:
+        secret.info["vaultdb.replaces"] = "city"
     access(Table("patient", metadata, key, Column("city", Text), secret))
     upgrade = 'op.drop_column("patient", "city")'
     (finding,) = look_at(tmp_path / "m", PATIENT, upgrade, metadata=metadata)

@@ -81,6 +81,20 @@ def test_by_default_reports_see_what_is_not_encrypted_and_the_rotator_what_is(pa
     assert not granted["v_rotator"].delete
 
 
+@pytest.mark.parametrize("mode", ["allow", "forbid"])
+def test_the_rotator_may_encrypt_and_empty_what_a_column_adopts_as_long_as_it_does(mode):
+    metadata = MetaData()
+    key = Column("id", Integer, primary_key=True)
+    secret = Column("secret", Encrypted(str, adopts="old name", plaintext=mode))
+    during = _granted(access(Table("t", metadata, key, Column("old name", Text), secret)))
+    assert during["v_rotator"].update == ("old name", "secret")
+    assert set(during["v_rotator"].select) == {"id", "old name", "secret"}
+    secret = Column("secret", Encrypted(str, adopts="old name"))
+    key = Column("id", Integer, primary_key=True)
+    after = _granted(access(Table("t", MetaData(), key, secret)))
+    assert after["v_rotator"].update == ("secret",)
+
+
 def test_a_table_without_encrypted_columns_is_open_to_reports_and_closed_to_the_rotator(table):
     granted = _granted(access(table))
     assert granted["v_ro"] == Grant(select=True)

@@ -4,7 +4,9 @@ Two declarations lead here. The better one names the second column, so that a pr
 it and write both:
 
     ssn_plain: Mapped[str | None] = mapped_column("ssn", Text)
-    ssn: Mapped[str | None] = encrypted(str, name="ssn_encrypted", nullable=True)
+    ssn: Mapped[str | None] = encrypted(
+        str, name="ssn_encrypted", nullable=True, adopts="ssn", plaintext="allow"
+    )
 
 The other one simply says `ssn = encrypted(str)`. The second column is then called the same, but no
 program can run with these models until the plaintext is gone.
@@ -28,12 +30,10 @@ from vaultdb.alembic.operations import DropInvalidationTriggerOp, ExpandEncrypte
 from vaultdb.alembic.operations.expansion import ENCRYPTED_SUFFIX
 from vaultdb.alembic.operations.invalidation import trigger_name
 from vaultdb.logs import MIGRATIONS
+from vaultdb.orm.adoption import REPLACES
 from vaultdb.orm.attachment import encrypted_columns
 from vaultdb.orm.companion import companion_of
 from vaultdb.orm.stored_types import Envelope
-
-REPLACES = "vaultdb.replaces"
-"""The key in an encrypted column's `info`: the plaintext column, if the name does not say it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import MetaData, Table
 
-from vaultdb.alembic.autogenerate.expansions import REPLACES
 from vaultdb.alembic.lints.reader import Name
 from vaultdb.alembic.lints.schema import DEFAULT
 from vaultdb.alembic.operations.expansion import ENCRYPTED_SUFFIX
 from vaultdb.errors import ConfigurationError
+from vaultdb.orm.adoption import REPLACES
 from vaultdb.orm.attachment import encrypted_columns
 from vaultdb.orm.row_key import row_key_of
 from vaultdb.roles.declared import undeclared

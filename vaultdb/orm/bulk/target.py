@@ -68,7 +68,8 @@ def target_of(model: Any) -> Target:
 
     Raises:
         ConfigurationError: neither of these, or a table without encrypted columns.
-        StatementRefused: a class whose rows are spread over several tables.
+        StatementRefused: a class whose rows are spread over several tables, or a column whose
+            plaintext is still written.
 
     """
     mapper = None if isinstance(model, Table) else inspect(model, raiseerr=False)
@@ -79,6 +80,12 @@ def target_of(model: Any) -> Target:
     if encrypted is None:
         raise ConfigurationError(
             f"copy_in() writes to mapped classes and tables with encrypted columns, not to {model}"
+        )
+    if encrypted.adopted:
+        names = ", ".join(str(each.column) for each in encrypted.adopted.values())
+        raise StatementRefused(
+            f"copy_in() writes no plaintext beside {names}, which old releases would miss: use "
+            'insert(), or declare plaintext="forbid" when all rows are encrypted'
         )
     if mapper is None:
         return Target(encrypted, {}, {})
