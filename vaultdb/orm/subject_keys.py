@@ -1,10 +1,11 @@
-"""Reading values of many data subjects: their DEKs are loaded once for each fetch, not one by one."""
+"""Reading values of many data subjects: all their DEKs are loaded once for each fetch."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.util import await_only
@@ -65,7 +66,11 @@ def load_subject_keys(
         if in_greenlet():
             await_only(asyncio.to_thread(keyring.load_ids, wanted, scope))
         else:
-            call_in_thread(lambda wanted=wanted, scope=scope: keyring.load_ids(wanted, scope))
+            call_in_thread(partial(_load, keyring, wanted, scope))
+
+
+def _load(keyring: Keyring, key_ids: Iterable[bytes], scope: KeyScope) -> None:
+    keyring.load_ids(key_ids, scope)
 
 
 def _key_ids(values: Iterable[Any]) -> Iterable[bytes]:

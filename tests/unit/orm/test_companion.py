@@ -10,8 +10,15 @@ from vaultdb import Encrypted, Equality, encrypted
 from vaultdb.crypto.blind_index import EQUALITY, BlindIndex
 from vaultdb.crypto.limits import INDEX_VALUE_SIZE
 from vaultdb.errors import ConfigurationError, ValueRefused
-from vaultdb.keys.wrapped_key import KeyScope, Purpose
-from vaultdb.orm.companion import companion_of, companion_value
+from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose
+from vaultdb.orm.companion import (
+    companion_of,
+    companion_value,
+    companion_values,
+    companions_of,
+    is_companion,
+    second_companion_of,
+)
 
 
 def table(*columns, name="t", metadata=None):
@@ -21,6 +28,8 @@ def table(*columns, name="t", metadata=None):
 
 class Key:
     """An index key with a DEK of a test's choice."""
+
+    state = KeyState.ACTIVE
 
     def __init__(self, dek=bytes(32)):
         from uuid import UUID
@@ -154,3 +163,36 @@ def test_a_value_of_another_type_is_refused_without_being_shown():
 
 def test_the_kind_is_the_format_s_own():
     assert EQUALITY == "equality"
+
+
+def test_a_second_companion_stands_beside_the_first_while_an_index_is_rekeyed():
+    index = Equality(unique=True, rekey_into="ssn_index_2")
+    declared = table(Column("ssn", Encrypted(str, index=index), nullable=False))
+    first, second = companions_of(declared.c.ssn)
+    assert (first.name, second.name) == ("ssn_index", "ssn_index_2")
+    assert second_companion_of(declared.c.ssn) is second
+    assert is_companion(first)
+    assert is_companion(second)
+    # each is filled by the releases of one side only
+    assert (first.nullable, second.nullable) == (True, True)
+    assert all(each.unique for each in (first, second))
+    copied = declared.to_metadata(MetaData())
+    assert [each.name for each in companions_of(copied.c.ssn)] == ["ssn_index", "ssn_index_2"]
+
+
+@pytest.mark.parametrize("name", ["", "same"])
+def test_a_second_companion_has_a_name_of_its_own(name):
+    with pytest.raises(ConfigurationError, match="second column"):
+        Equality(name="same", rekey_into=name)
+
+
+def test_each_companion_gets_the_value_of_its_key():
+    declared = table(Column("ssn", Encrypted(str, index=Equality(rekey_into="two"))))
+    today, incoming = Key(bytes(32)), Key(b"1" * 32)
+    incoming.state = KeyState.INCOMING
+    first, second = companion_values(declared.c.ssn, "x", [incoming, today])
+    assert first == companion_value(declared.c.ssn, "x", [today])
+    assert second == companion_value(declared.c.ssn, "x", [Key(b"1" * 32)])
+    assert companion_value(declared.c.ssn, "x", [incoming, today]) == first
+    assert companion_values(declared.c.ssn, "x", [today]) == (first, first)
+    assert companion_values(declared.c.ssn, None, [today]) == (None, None)
