@@ -17,7 +17,7 @@ from vaultdb.orm.adoption_check import check_adoption
 from vaultdb.orm.attachment import encrypted_columns
 from vaultdb.orm.companion import is_companion
 from vaultdb.orm.row_key import row_key_of
-from vaultdb.orm.types import Encrypted
+from vaultdb.orm.types import Encrypted, is_encrypted
 
 _TRACKED: dict[type, type[MutableDict[Any, Any] | MutableList[Any]]] = {
     dict: MutableDict,
