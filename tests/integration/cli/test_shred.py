@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import secrets
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,6 @@ from tests.integration.cli.test_key_backup import WITHOUT_KEYS, dump, restored
 from vaultdb import Encrypted, Equality
 from vaultdb.errors import DevStackError, VaultDBError
 from vaultdb.jobs.keybackup.manifest_file import digest
-from vaultdb.provision.vault_setup import vault as set_up_vault
-from vaultdb.provision.vault_spec import VaultSpec
 from vaultdb.settings import Settings
 from vaultdb.vault.policies import render_policy
 from vaultdb.vault.tenant_kek import tenant_kek
@@ -32,25 +30,26 @@ patient = Table(
     "Odd 100% patient",
     metadata,
     Column("select", Integer, primary_key=True),
-    Column("clinic", String(20), primary_key=True),
+    Column("clinic", String(40), primary_key=True),
     Column("name", Encrypted(str, keyset="own", tenant_column="clinic", index=Equality())),
     Column("email", Encrypted(str, keyset="own", tenant_column="clinic", index=Equality()),
            nullable=False),
 )  # fmt: skip
+ACME = f"acme {secrets.token_hex(4)}"
+"""To be destroyed; its key in Vault is nobody else's."""
+OTHER = f"umbrella {secrets.token_hex(4)}"
 INDEXES = ("name_index", "email_index")
 
 
 @pytest.fixture
 def vault(
-    own_openbao: OpenBao, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    openbao: OpenBao, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> OpenBao:
-    """A Vault in which the tenants "acme" and "umbrella" have keys and KEKs of their own."""
+    """The shared Vault, with a settings file for tenants that have keys of their own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "key backups").mkdir()
-    with closing(own_openbao.client()) as client:
-        set_up_vault(client, VaultSpec(tenant_keks=True))
-    configure(database, own_openbao, tmp_path)
-    return own_openbao
+    configure(database, openbao, tmp_path)
+    return openbao
 
 
 def configure(database: Database, vault: OpenBao, folder: Path) -> None:
@@ -69,7 +68,7 @@ def configure(database: Database, vault: OpenBao, folder: Path) -> None:
 
 def shredder_login(vault: OpenBao, database: Database) -> dict[str, str]:
     """Return a login that is made for the day that it is needed, for this tenant alone."""
-    name = tenant_kek(vault.kek, database.realm, "acme")
+    name = tenant_kek(vault.kek, database.realm, ACME)
     policy = render_policy("shredder", mount=vault.transit_mount, kek=vault.kek, tenant_keks=name)
     vault.admin.write("sys/policies/acl/shred-acme", policy=policy)
     made = vault.admin.write(
@@ -108,7 +107,7 @@ def readable(tenant: str) -> list[str | None]:
         engine.dispose()
 
 
-NAMES = {tenant: [f"{tenant} {n}" for n in range(5)] for tenant in ("acme", "umbrella")}
+NAMES = {tenant: [f"{tenant} {n}" for n in range(5)] for tenant in (ACME, OTHER)}
 
 
 def index_values(database: Database, tenant: str) -> list[tuple[bytes | None, bytes]]:
@@ -121,17 +120,17 @@ def index_values(database: Database, tenant: str) -> list[tuple[bytes | None, by
 def test_a_shredded_tenant_is_unreadable_also_from_old_backups_and_others_stay_readable(
     run: Run, vault: OpenBao, database: Database, tmp_path: Path
 ) -> None:
-    fill(run, database, "acme", "umbrella")
-    kek = f"{vault.transit_mount}/keys/{tenant_kek(vault.kek, database.realm, 'acme')}"
+    fill(run, database, ACME, OTHER)
+    kek = f"{vault.transit_mount}/keys/{tenant_kek(vault.kek, database.realm, ACME)}"
     assert vault.admin.read(kek)
     dump(database, tmp_path / "with keys")
     dump(database, tmp_path / "without keys", WITHOUT_KEYS)
     assert run("keys", "manifest", "record", "weekly").code == 0
     keys_before = run("keys", "backup", "--json").json["file"]
-    assert readable("acme") == NAMES["acme"]
-    umbrellas = index_values(database, "umbrella")
+    assert readable(ACME) == NAMES[ACME]
+    umbrellas = index_values(database, OTHER)
 
-    plan = run("keys", "shred", "--tenant", "acme", *MODEL, "--plan")
+    plan = run("keys", "shred", "--tenant", ACME, *MODEL, "--plan")
     assert (plan.code, plan.err) == (0, "")
     for line in (
         f"delete {kek}",
@@ -141,19 +140,19 @@ def test_a_shredded_tenant_is_unreadable_also_from_old_backups_and_others_stay_r
         f"{Path(keys_before).name} has the keys until ",
     ):
         assert line in plan.out
-    assert readable("acme") == NAMES["acme"]
+    assert readable(ACME) == NAMES[ACME]
 
-    done = run("keys", "shred", "--tenant", "acme", "--confirm", "acme", *MODEL,
+    done = run("keys", "shred", "--tenant", ACME, "--confirm", ACME, *MODEL,
                "--vault-snapshot-days", "30")  # fmt: skip
     assert (done.code, done.err) == (0, "")
     with pytest.raises(DevStackError, match="404"):
         vault.admin.read(kek)
     with pytest.raises(VaultDBError):
-        readable("acme")
-    assert readable("umbrella") == NAMES["umbrella"]
-    assert index_values(database, "umbrella") == umbrellas
-    emails = [email for _, email in index_values(database, "acme")]
-    assert {name for name, _ in index_values(database, "acme")} == {None}
+        readable(ACME)
+    assert readable(OTHER) == NAMES[OTHER]
+    assert index_values(database, OTHER) == umbrellas
+    emails = [email for _, email in index_values(database, ACME)]
+    assert {name for name, _ in index_values(database, ACME)} == {None}
     assert len(set(emails)) == 5
     assert {email[:10] for email in emails} == {b"\xb1\x01" + bytes(8)}
 
@@ -161,16 +160,16 @@ def test_a_shredded_tenant_is_unreadable_also_from_old_backups_and_others_stay_r
     with restored(database.postgres, tmp_path / "with keys") as old:
         configure(old, vault, tmp_path)
         with pytest.raises(VaultDBError):
-            readable("acme")
-        assert readable("umbrella") == NAMES["umbrella"]
+            readable(ACME)
+        assert readable(OTHER) == NAMES[OTHER]
     with restored(database.postgres, tmp_path / "without keys") as old:
         configure(old, vault, tmp_path)
         assert (
             "leave 2 keys of the file destroyed" in run("keys", "restore", keys_before, "--yes").out
         )
         with pytest.raises(VaultDBError):
-            readable("acme")
-        assert readable("umbrella") == NAMES["umbrella"]
+            readable(ACME)
+        assert readable(OTHER) == NAMES[OTHER]
 
 
 def check_certificate(out: str, kek: str, database: Database) -> None:
@@ -178,7 +177,7 @@ def check_certificate(out: str, kek: str, database: Database) -> None:
     body = json.loads(json_file.read_text())
     said = body.pop("sha256")
     assert said == digest(body)
-    assert (body["tenant"], body["kek"], body["kek_state"]) == ("acme", kek, "deleted")
+    assert (body["tenant"], body["kek"], body["kek_state"]) == (ACME, kek, "deleted")
     assert len(body["keys_destroyed"]) == 2
     assert body["values"] == {
         f"public.Odd 100% patient.{column}": 5 for column in ("name", "email")
@@ -190,26 +189,26 @@ def check_certificate(out: str, kek: str, database: Database) -> None:
     assert body["final_at"] == remains["snapshots of Vault's storage"]
     assert remains["data keys in the memory of running applications"] is not None
     text = text_file.read_text()
-    assert "Certificate of destruction: tenant 'acme'" in text
+    assert f"Certificate of destruction: tenant {ACME!r}" in text
     assert said in text
 
 
 def test_nothing_is_destroyed_without_the_tenants_name(
     run: Run, vault: OpenBao, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(run, database, "acme", "umbrella")
+    fill(run, database, ACME, OTHER)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    shred = ("keys", "shred", "--tenant", "acme", *MODEL)
-    assert run(*shred, "--confirm", "Acme").failed_with("nothing was done")
+    shred = ("keys", "shred", "--tenant", ACME, *MODEL)
+    assert run(*shred, "--confirm", ACME.upper()).failed_with("nothing was done")
     unanswered = run(*shred)
     assert unanswered.code == 1
     assert "give it with --confirm" in unanswered.err
     assert run(*shred, "--yes").code == 2
-    assert run(*shred, "--confirm", "acme", "--certificate", "none").failed_with("--certificate")
-    assert run("keys", "shred", "--tenant", "acme", "--confirm", "acme").failed_with("--model")
+    assert run(*shred, "--confirm", ACME, "--certificate", "none").failed_with("--certificate")
+    assert run("keys", "shred", "--tenant", ACME, "--confirm", ACME).failed_with("--model")
     assert run("keys", "shred", "--tenant", "", "--confirm", "").failed_with("--tenant is empty")
     # This login was made for acme alone, so Vault refuses, and nothing has changed.
-    other = run("keys", "shred", "--tenant", "umbrella", "--confirm", "umbrella", *MODEL)
+    other = run("keys", "shred", "--tenant", OTHER, "--confirm", OTHER, *MODEL)
     assert other.code == 1
     assert "permission denied" in other.err
     assert {tenant: readable(tenant) for tenant in NAMES} == NAMES
@@ -220,15 +219,15 @@ def test_nothing_is_destroyed_without_the_tenants_name(
 def test_a_tenant_under_the_realms_key_is_destroyed_as_far_as_possible_and_told_so(
     run: Run, vault: OpenBao, database: Database, tmp_path: Path
 ) -> None:
-    fill(run, database, "acme")
-    assert run("keys", "create", "--tenant", "acme").code == 0
+    fill(run, database, ACME)
+    assert run("keys", "create", "--tenant", ACME).code == 0
     before = Path(run("keys", "backup", "--json").json["file"])
-    shred = ("keys", "shred", "--tenant", "acme", "--confirm", "acme", *MODEL)
+    shred = ("keys", "shred", "--tenant", ACME, "--confirm", ACME, *MODEL)
     refused = run(*shred)
     assert refused.code == 1
     assert "--accept-realm-kek" in refused.err
     assert "2 keys of these the realm's key-encryption key still opens" in refused.out
-    assert readable("acme") == NAMES["acme"]
+    assert readable(ACME) == NAMES[ACME]
     done = run(*shred, "--accept-realm-kek", "--json").json["certificate"]
     assert len(done["keys_destroyed"]) == 4
     remains = {each["what"]: each for each in done["remains"]}
