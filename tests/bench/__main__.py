@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.bench.report import as_rows, render
 
-SUITES = ("imports", "crypto", "orm", "sorting", "rewrap", "stream", "roles", "bulk")
+SUITES = ("imports", "crypto", "orm", "sorting", "rewrap", "stream", "roles", "bulk", "reencrypt")
 
 
 def main() -> int:

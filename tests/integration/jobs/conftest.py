@@ -12,9 +12,13 @@ from tests.fixtures.postgres import Database
 from tests.integration.jobs.keys import Keys
 from vaultdb.db.connect import new_engine
 from vaultdb.db.role_names import RoleNames
+from vaultdb.jobs.reencrypt.target import reencrypt_spec
+from vaultdb.jobs.work.runner import run_job
+from vaultdb.jobs.work.split import split_table
 from vaultdb.jobs.work.store import JobStore
 from vaultdb.jobs.work.task import Tools
 from vaultdb.jobs.work.throttle import NoThrottle
+from vaultdb.jobs.work.worker import Patience
 from vaultdb.settings import DatabaseSettings
 
 ROTATOR = RoleNames().rotator
@@ -59,3 +63,20 @@ def keys(database: Database) -> Iterator[Keys]:
     keys = Keys(database)
     yield keys
     keys.close()
+
+
+@pytest.fixture
+def run(store, engine, keys):
+    """Start a job for a table and work on it until it is over."""
+
+    def run(table, *, workers=1, batch=7, job=None, **spec):
+        tools = Tools(table.metadata, keys.keyring(), None, engine, NoThrottle(batch))
+        job = job or store.start(
+            "reencrypt",
+            table.fullname,
+            reencrypt_spec(table, **spec),
+            split=lambda c: split_table(c, table, chunk_rows=20),
+        )
+        return run_job(job.id, tools, workers=workers, patience=Patience(outage=5.0))
+
+    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy import Engine, create_engine
 
@@ -24,10 +25,11 @@ class Keys:
     provider: MemoryProvider = field(default_factory=MemoryProvider)
     opened: list[Keyring | Engine | PostgresKeyStore] = field(default_factory=list)
 
+    @cached_property
     def store(self) -> PostgresKeyStore:
-        store = PostgresKeyStore(
-            DatabaseSettings.model_validate({"url": self.database.officer_url})
-        )
+        """The key table; shared, because a login has few connections."""
+        url = self.database.officer_url
+        store = PostgresKeyStore(DatabaseSettings.model_validate({"url": url}))
         self.opened.append(store)
         return store
 
@@ -36,16 +38,16 @@ class Keys:
         keyring = Keyring(
             realm=self.database.realm,
             provider=self.provider,
-            store=self.store(),
+            store=self.store,
             create_keys=True,
         )
         self.opened.append(keyring)
         return keyring
 
-    def app(self, tenant: str = "") -> Engine:
+    def app(self, tenant: str = "", *, keyring: Keyring | None = None) -> Engine:
         """Return a prepared engine of the application's login."""
         engine = create_engine(self.database.sqlalchemy_url)
-        vaultdb.install(engine, keyring=self.keyring(), tenant=tenant)
+        vaultdb.install(engine, keyring=keyring or self.keyring(), tenant=tenant)
         self.opened.append(engine)
         return engine
 
@@ -54,7 +56,7 @@ class Keys:
     ) -> WrappedKey:
         """Make the next version of a key."""
         scope = KeyScope(tenant, keyset, purpose)
-        key, _ = create(self.provider, self.store(), self.database.realm, scope, new_version=True)
+        key, _ = create(self.provider, self.store, self.database.realm, scope, new_version=True)
         return key
 
     def set_state(self, key_id: bytes, state: KeyState) -> None:

@@ -7,27 +7,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import (
-    Column,
     Date,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
-    Table,
     Uuid,
-    insert,
-    select,
 )
 
-from tests.integration.jobs.conftest import open_to_rotator
-from vaultdb import Encrypted, Equality
-from vaultdb.jobs.reencrypt.target import reencrypt_spec
+from tests.integration.jobs.people import contents, fill, key_ids, table_of
 from vaultdb.jobs.work.job import JobState
-from vaultdb.jobs.work.runner import run_job
-from vaultdb.jobs.work.split import split_table
-from vaultdb.jobs.work.task import Tools
-from vaultdb.jobs.work.throttle import NoThrottle
 
 KEYS = {
     "integer": ([("id", SmallInteger())], [(n * 11,) for n in range(-20, 20)]),
@@ -40,65 +29,6 @@ KEYS = {
         [("xy"[n % 2], UUID(int=n % 3), n) for n in range(40)],
     ),
 }
-
-
-def table_of(*key, name="Odd table", metadata=None):
-    return Table(
-        name,
-        metadata or MetaData(),
-        *(Column(column, type_, primary_key=True, autoincrement=False) for column, type_ in key),
-        Column("secret", Encrypted(str), nullable=False),
-        Column("Odd column", Encrypted(dict, bind="column"), nullable=True, key="odd"),
-        Column("ssn", Encrypted(str, index=Equality()), nullable=True),
-    )
-
-
-def fill(database, app, table, keys):
-    database.create_all(table.metadata)
-    open_to_rotator(database, table.name)
-    names = [column.key for column in table.primary_key]
-    rows = [
-        dict(zip(names, key, strict=True))
-        | {"secret": f"secret {n}", "odd": {"n": n} if n % 2 else None, "ssn": f"{n % 7}" or None}
-        for n, key in enumerate(keys)
-    ]
-    with app.begin() as connection:
-        connection.execute(insert(table), rows)
-    return rows
-
-
-def contents(app, table):
-    with app.connect() as connection:
-        rows = connection.execute(select(table).order_by(*table.primary_key)).mappings().all()
-    return sorted(
-        [tuple(row[c.name] for c in table.columns if c.name != "ssn_index") for row in rows],
-        key=repr,
-    )
-
-
-def key_ids(database, table, column):
-    with database.connect() as connection:
-        rows = connection.execute(
-            f'SELECT DISTINCT substr("{column}", 3, 16) FROM "{table.name}" WHERE "{column}" IS NOT NULL'
-        )
-        return {row[0] for row in rows}
-
-
-@pytest.fixture
-def run(store, engine, keys):
-    """Start a job for a table and work on it until it is over."""
-
-    def run(table, *, workers=1, batch=7, **spec):
-        tools = Tools(table.metadata, keys.keyring(), None, engine, NoThrottle(batch))
-        job = store.start(
-            "reencrypt",
-            table.fullname,
-            reencrypt_spec(table, **spec),
-            split=lambda c: split_table(c, table, chunk_rows=20),
-        )
-        return run_job(job.id, tools, workers=workers)
-
-    return run
 
 
 @pytest.mark.parametrize("kind", KEYS)
