@@ -25,15 +25,24 @@ def note_adoption(column: Column[Any]) -> None:
 
 
 def plaintext_of(column: Column[Any]) -> Column[Any] | None:
-    """Return the plaintext column that is still written and read, None when there is none.
+    """Return the plaintext column that is still read, None when there is none.
 
     Raises:
         ConfigurationError: the table does not have it.
 
     """
     type_: Any = column.type
-    if not getattr(type_, "allows_plaintext", False):
-        return None
+    return adopted_by(column) if getattr(type_, "allows_plaintext", False) else None
+
+
+def adopted_by(column: Column[Any]) -> Column[Any]:
+    """Return the column that an encrypted one adopts.
+
+    Raises:
+        ConfigurationError: the table does not have it.
+
+    """
+    type_: Any = column.type
     for other in column.table.columns:
         if other.name == type_.options.adopts and other is not column:
             return other

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Column, TypeDecorator
 
 from vaultdb.errors import ConfigurationError
-from vaultdb.orm.adoption import plaintext_of
+from vaultdb.orm.adoption import adopted_by, plaintext_of
 from vaultdb.orm.key_columns import keeps_values
 from vaultdb.orm.types import is_encrypted
 
@@ -28,8 +28,13 @@ def check_adoption(column: Column[Any]) -> None:
         ConfigurationError: says why, and the remedy.
 
     """
-    plain = plaintext_of(column)
-    if plain is None:
+    type_: Any = column.type
+    if type_.options.plaintext == "forbid":
+        return
+    plain = adopted_by(column)
+    if type_.options.plaintext == "empty":
+        if not plain.nullable:
+            raise ConfigurationError(f"{plain} is to be emptied: declare it with nullable=True")
         return
     if is_encrypted(plain):
         raise _refusal(column, plain, "it is encrypted itself")
@@ -38,7 +43,6 @@ def check_adoption(column: Column[Any]) -> None:
     for argument in ("computed", "identity", "onupdate", "server_onupdate"):
         if getattr(plain, argument) is not None:
             raise _refusal(column, plain, f"something else writes it ({argument})")
-    type_: Any = column.type
     _check_type(column, plain, type_.python_type)
     _refuse_second(column, plain)
 

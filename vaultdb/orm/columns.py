@@ -114,7 +114,8 @@ def encrypted(
             the row's value.
         adopts: the name, in the database, of the plaintext column that this one replaces.
         plaintext: `"allow"` to write the plaintext column too, and to read it where a row is not
-            encrypted yet; `"forbid"` to leave it alone.
+            encrypted yet; `"empty"` to set it to NULL with each write; `"forbid"` to leave it
+            alone.
         mapped_column_kwargs: what else `mapped_column` takes and encryption allows.
 
     Raises:

@@ -12,7 +12,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.orm.indexes import Equality
 
 Bind = Literal["row", "column"] | tuple[str, ...]
-Plaintext = Literal["allow", "forbid"]
+Plaintext = Literal["allow", "empty", "forbid"]
 
 
 class _Default(Enum):
@@ -70,11 +70,11 @@ class Options:
             raise ConfigurationError("validate= takes a function of one value, or None")
         if not _is_pad(self.pad):
             raise ConfigurationError("pad= takes a number of bytes, or None for no padding")
-        if self.plaintext not in ("allow", "forbid"):
-            raise ConfigurationError('plaintext= takes "allow" or "forbid"')
-        if self.plaintext == "allow" and self.adopts is None:
+        if self.plaintext not in ("allow", "empty", "forbid"):
+            raise ConfigurationError('plaintext= takes "allow", "empty" or "forbid"')
+        if self.plaintext != "forbid" and self.adopts is None:
             raise ConfigurationError(
-                'plaintext="allow" needs adopts=: the name of the plaintext column'
+                f'plaintext="{self.plaintext}" needs adopts=: the name of the plaintext column'
             )
         if self.plaintext == "allow" and self.index is not None and self.index.rekey_into:
             raise ConfigurationError(

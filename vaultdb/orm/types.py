@@ -55,7 +55,8 @@ class Encrypted(UserDefinedType[T]):
         adopts: the name, in the database, of the plaintext column of the same table that this one
             replaces.
         plaintext: `"allow"` while rows are being encrypted: the plaintext column is written too,
-            and read where there is no ciphertext. `"forbid"` leaves it alone.
+            and read where there is no ciphertext. `"empty"` when none is left: it is not read, and
+            a write empties it. `"forbid"` leaves it alone.
 
     Raises:
         ConfigurationError: an option that cannot work; names it and the remedy.

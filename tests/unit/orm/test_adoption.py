@@ -79,7 +79,7 @@ def adopting(type_: Any, plain: Any, **options: Any) -> Table:
     ("options", "words"),
     [
         ({"plaintext": "allow"}, "needs adopts="),
-        ({"plaintext": "maybe", "adopts": "a"}, 'takes "allow" or "forbid"'),
+        ({"plaintext": "maybe", "adopts": "a"}, 'takes "allow", "empty" or "forbid"'),
         ({"adopts": ""}, "adopts= takes a name"),
     ],
 )
@@ -178,6 +178,31 @@ def test_marked_plaintext_stays_an_error_where_plaintext_is_forbidden(engine):
     for value in (MARK + b'"x"', b"\x00\x00\x00\x00x", b"plaintext"):
         with pytest.raises(DecryptionError):
             read(value)
+
+
+# -- plaintext="empty" ---------------------------------------------------------------------------
+
+
+def test_a_write_empties_plaintext_that_is_not_read_any_more(engine):
+    table = adopting(str, Column("plain", Text), plaintext="empty", index=Equality())
+    table.create(engine)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO t (id, plain) VALUES (1, 'old'), (2, 'old')"))
+        assert connection.scalars(select(table.c.secret)).all() == [None, None]
+        assert connection.scalars(select(table.c.id).where(table.c.secret == "old")).all() == []
+        connection.execute(update(table).where(table.c.id == 1).values(secret="new"))
+        connection.execute(update(table).where(table.c.id == 2).values(secret=None))
+        connection.execute(insert(table), [{"id": 3, "secret": "new"}])
+        found = connection.execute(select(table.c.secret, table.c.plain).order_by(table.c.id))
+        assert found.all() == [("new", None), (None, None), ("new", None)]
+        with pytest.raises(StatementRefused):
+            connection.execute(update(table).values(plain="x"))
+
+
+def test_a_plaintext_column_that_is_to_be_emptied_must_take_null():
+    table = adopting(str, Column("plain", Text, nullable=False), plaintext="empty")
+    with pytest.raises(ConfigurationError, match="nullable=True"):
+        encrypted_table(table)
 
 
 # -- SQLite --------------------------------------------------------------------------------------

@@ -81,8 +81,9 @@ def target_of(model: Any) -> Target:
         raise ConfigurationError(
             f"copy_in() writes to mapped classes and tables with encrypted columns, not to {model}"
         )
-    if encrypted.adopted:
-        names = ", ".join(str(each.column) for each in encrypted.adopted.values())
+    allowing = [each for each in encrypted.adopted.values() if each.type.allows_plaintext]
+    if allowing:
+        names = ", ".join(str(each.column) for each in allowing)
         raise StatementRefused(
             f"copy_in() writes no plaintext beside {names}, which old releases would miss: use "
             'insert(), or declare plaintext="forbid" when all rows are encrypted'

@@ -1,4 +1,4 @@
-"""Writing a value into the plaintext column too, which an encrypted column adopts."""
+"""Writing the plaintext column that an encrypted one adopts: the same value, or NULL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fill_plaintext(rows: Sequence[Row], column: EncryptedColumn) -> None:
-    """Give each row what its encrypted column gets, before that is encrypted.
+    """Give each row what its encrypted column gets, before that is encrypted, or NULL.
 
     Raises:
         StatementRefused: the caller wrote something else into the plaintext column.
@@ -26,8 +26,9 @@ def fill_plaintext(rows: Sequence[Row], column: EncryptedColumn) -> None:
     key, plain = column.key, column.plain.key
     # None would be JSON's null in such a column, which is not NULL.
     nothing: Any = null() if isinstance(column.plain.type, JSON) else None
+    is_emptied = not column.type.allows_plaintext
     for row in rows:
-        value = row[key]
+        value = None if is_emptied else row[key]
         given = row.get(plain)
         if given is not None and (is_expression(given) or given != value):
             raise plaintext_refusal(column)
@@ -54,5 +55,5 @@ def refuse_plaintext_alone(
 def plaintext_refusal(column: EncryptedColumn) -> StatementRefused:
     """Return the error for a caller who writes the plaintext column."""
     return StatementRefused(
-        f"{column.plain} is filled by vaultdb with the value of {column.column}: write only that"
+        f"{column.plain} is written by vaultdb together with {column.column}: write only that"
     )

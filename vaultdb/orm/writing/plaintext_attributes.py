@@ -18,42 +18,43 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Mapper
 
-_pairs: WeakKeyDictionary[Mapper[Any], tuple[tuple[str, str], ...]] = WeakKeyDictionary()
-"""For each mapper: the attributes of encrypted columns, and those of the plaintext they adopt."""
+_pairs: WeakKeyDictionary[Mapper[Any], tuple[tuple[str, str, bool], ...]] = WeakKeyDictionary()
+"""For each mapper: the attributes of encrypted columns, those of the plaintext that they adopt, and
+whether that is emptied."""
 
 
 def follow_new(mapper: Mapper[Any], target: Any) -> None:
     """Give a new object's plaintext attributes what is going to be inserted."""
-    for encrypted, plain in _adopting(mapper):
+    for encrypted, plain, is_emptied in _adopting(mapper):
         value = target.__dict__.get(encrypted)
-        if value is not None and target.__dict__.get(plain) is None:
+        if not is_emptied and value is not None and target.__dict__.get(plain) is None:
             setattr(target, plain, value)
 
 
 def follow_changed(mapper: Mapper[Any], target: Any) -> None:
     """Give a changed object's plaintext attributes what is going to be updated."""
-    for encrypted, plain in _adopting(mapper):
+    for encrypted, plain, is_emptied in _adopting(mapper):
         attributes = inspect(target).attrs
         if attributes[encrypted].history.has_changes() and not (
             attributes[plain].history.has_changes()
         ):
-            setattr(target, plain, target.__dict__.get(encrypted))
+            setattr(target, plain, None if is_emptied else target.__dict__.get(encrypted))
 
 
-def _adopting(mapper: Mapper[Any]) -> tuple[tuple[str, str], ...]:
+def _adopting(mapper: Mapper[Any]) -> tuple[tuple[str, str, bool], ...]:
     pairs = _pairs.get(mapper)
     if pairs is None:
         pairs = _pairs[mapper] = tuple(_find(mapper))
     return pairs
 
 
-def _find(mapper: Mapper[Any]) -> Iterator[tuple[str, str]]:
+def _find(mapper: Mapper[Any]) -> Iterator[tuple[str, str, bool]]:
     for table in mapper.tables:
         known = encrypted_table(table)
         for column in () if known is None else known.adopted.values():
             keys = [_attribute(mapper, each) for each in (column.column, column.plain)]
             if keys[0] is not None and keys[1] is not None:
-                yield keys[0], keys[1]
+                yield keys[0], keys[1], not column.type.allows_plaintext
 
 
 def _attribute(mapper: Mapper[Any], column: Any) -> str | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Table
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.wrapped_key import Purpose
-from vaultdb.orm.adoption import plaintext_of
+from vaultdb.orm.adoption import adopted_by
 from vaultdb.orm.adoption_check import check_adoption
 from vaultdb.orm.companion import companion_of, second_companion_of
 from vaultdb.orm.row_key import row_key_of
@@ -46,7 +46,7 @@ class EncryptedColumn:
     second_companion: Column[Any] | None = None
     """where the value under the incoming index key goes while the index is re-keyed"""
     plain: Column[Any] | None = None
-    """where the value goes unencrypted, too, while `plaintext="allow"`"""
+    """what is written with the value: the same unencrypted, or NULL with `plaintext="empty"`"""
 
     @property
     def companions(self) -> list[Column[Any]]:
@@ -70,7 +70,7 @@ class EncryptedTable:
     renewing_columns: tuple[Column[Any], ...]
     """the same for onupdate"""
     adopted: dict[str, EncryptedColumn]
-    """by the key of the plaintext column that is written, too"""
+    """by the key of the plaintext column that is written with it"""
 
     @property
     def tenant_keys(self) -> list[str]:
@@ -152,7 +152,7 @@ def _encrypted_column(table: Table, column: Column[Any]) -> EncryptedColumn:
         subject_column=_subject_column(table, type_),
         second_companion=second_companion_of(column),
         tenant_column=_tenant_column(table, type_),
-        plain=plaintext_of(column),
+        plain=None if type_.options.plaintext == "forbid" else adopted_by(column),
     )
 
 
