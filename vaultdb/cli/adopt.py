@@ -33,7 +33,7 @@ from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.adopt import backfill as backfilling
 from vaultdb.jobs.adopt import emptying
-from vaultdb.jobs.adopt.adoption import adoptions
+from vaultdb.jobs.adopt.adoption import adoptions, declared_source
 from vaultdb.jobs.adopt.comparison import compare
 from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.proving import add_check, check_statements, drop_trigger
@@ -54,6 +54,8 @@ def plan(context: typer.Context, model: Models = None, as_json: Json = False) ->
     with found.rows("look at the columns") as connection:
         for adoption in adoptions(found.models):
             stage = stage_of(connection, adoption)
+            if not stage.has_plain and declared_source(adoption.column.column) is None:
+                continue  # it is over; only the column's name is left of it
             shown.append((adoption, stage, next_step(stage, adoption)))
     if as_json:
         print_json(
@@ -113,10 +115,8 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
         return
     if not yes:
         confirm("go on?")
-    with (
-        found.tools(adoption, pace) as tools,
-        _bar("encrypting", stage.missing, as_json) as progress,
-    ):
+    opener = found.tools(adoption, pace)
+    with opener() as tools, _bar("encrypting", stage.missing, as_json) as progress:
         result, bad = run_adoption(
             tools,
             backfilling.KIND,
@@ -125,6 +125,7 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
             tenant=found.tenant(tenant),
             workers=workers,
             progress=progress,
+            opener=opener if workers > 1 else None,
         )
     if as_json:
         print_json(output.result_as_json(result, bad))
@@ -230,7 +231,8 @@ def null(  # noqa: PLR0917  # typer passes them by name
     if stage.has_trigger:
         with found.changing("migrator", "drop the trigger") as connection:
             drop_trigger(connection, adoption)
-    with found.tools(adoption, pace) as tools, _bar("emptying", stage.held, as_json) as progress:
+    opener = found.tools(adoption, pace)
+    with opener() as tools, _bar("emptying", stage.held, as_json) as progress:
         result, bad = run_adoption(
             tools,
             emptying.KIND,
@@ -239,6 +241,7 @@ def null(  # noqa: PLR0917  # typer passes them by name
             tenant=found.tenant(tenant),
             workers=workers,
             progress=progress,
+            opener=opener if workers > 1 else None,
         )
     if as_json:
         print_json(output.result_as_json(result, bad))

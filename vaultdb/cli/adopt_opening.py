@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ from vaultdb.jobs.adopt.task import reader_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
 
-    from vaultdb.jobs.work.task import Tools
     from vaultdb.keys.keyring import Keyring
     from vaultdb.settings.model import Role
 
@@ -95,8 +94,8 @@ class Setup:
         with open_keyring(self.options.settings("reencryptor")) as keyring:
             yield keyring
 
-    def tools(self, adoption: Adoption, pace: Pace) -> AbstractContextManager[Tools]:
-        """Give what workers need: rows by the rotator's login, keys by the reencryptor's."""
+    def tools(self, adoption: Adoption, pace: Pace) -> JobTools:
+        """Return what opens a worker's tools: the rotator's rows, the reencryptor's keys."""
         return JobTools(
             self.options,
             self.names,
@@ -104,7 +103,7 @@ class Setup:
             threads=pace.workers,
             max_lag=pace.max_lag,
             max_rows_per_second=pace.max_rows_per_second,
-        )()
+        )
 
     def old_rows(self, adoption: Adoption, foreign: Foreign | None, tenant: str) -> OldRows:
         """Return what reads the old column."""

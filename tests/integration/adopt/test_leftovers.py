@@ -203,3 +203,29 @@ def test_the_rewrite_gives_up_when_somebody_keeps_the_table(
         other.execute("SELECT * FROM person")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             erase(connection, find_adoption([metadata], "person", "ssn"))
+
+
+def test_a_replication_slot_that_keeps_wal_is_named_and_its_wal_is_found(
+    database: Database, metadata: sa.MetaData, tmp_path: Path
+) -> None:
+    adoption = find_adoption([metadata], "person", "ssn")
+    values = tmp_path / "values"
+    values.write_text("a value in kept wal\n")
+    with database.connect() as connection:
+        connection.execute("SELECT pg_create_physical_replication_slot('keeper', true)")
+    try:
+        execute(database, "INSERT INTO person (id, ssn) VALUES (1, 'a value in kept wal')")
+        execute(database, "UPDATE person SET ssn = NULL")
+        with as_admin(database) as connection:
+            erase(connection, adoption)
+        kept = status(database, adoption, values)
+    finally:
+        execute(database, "SELECT pg_drop_replication_slot('keeper')")
+    with as_admin(database) as connection:
+        erase(connection, adoption, rewrites=False)
+    gone = status(database, adoption, values)
+
+    assert {each.kind for each in kept.found if each.values} == {"wal"}
+    assert [line for line in kept.unseen if line.startswith("replication slot keeper: it keeps")]
+    assert not gone.is_readable
+    assert not [line for line in gone.unseen if "slot" in line]

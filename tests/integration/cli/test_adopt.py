@@ -82,7 +82,7 @@ def test_a_plaintext_table_is_adopted_and_erased(
 
     # backfill; an old release changes a row behind the application's back: it is found again
     assert "encrypt 500 values" in adopt("backfill", "--plan", step=1)
-    assert "encrypted 500 rows, 0 left" in adopt("backfill", "--yes", step=1)
+    assert "encrypted 500 rows, 0 left" in adopt("backfill", "--workers", "2", "--yes", step=1)
     with database.connect("vaultdb_app") as connection:
         connection.execute("UPDATE customer SET ssn = '999-00-222222' WHERE id = 7")
     assert "row 7: not encrypted yet" in adopt("verify", step=1, fails=1)
@@ -106,6 +106,8 @@ def test_a_plaintext_table_is_adopted_and_erased(
     printed = shop("last@example.org", "999-00-444444", "customer7@example.org", step=3)
     assert "customer7@example.org 999-00-222222 found by it" in printed
     assert columns(database) == ["email", "id", "ssn_encrypted", "ssn_encrypted_index"]
+
+    assert "no column of the models replaces another" in vaultdb("adopt", "plan", step=3)
 
     # erase
     (folder / "values").write_text("999-09-000009\n999-10-000010\n")

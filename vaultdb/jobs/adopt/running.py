@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vaultdb.jobs.adopt.adoption import Adoption, Foreign
     from vaultdb.jobs.work.job import JobResult, Progress
+    from vaultdb.jobs.work.runner import Opener
     from vaultdb.jobs.work.task import Quarantined, Tools
 
 SHOWN = 1_000
@@ -30,6 +31,7 @@ def run_adoption(
     tenant: str,
     workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
+    opener: Opener | None = None,
 ) -> tuple[JobResult, Sequence[Quarantined]]:
     """Start a job, or join the open one, and work on it until only quarantined rows are left.
 
@@ -41,6 +43,7 @@ def run_adoption(
         tenant: of rows that do not say whose they are.
         workers: how many at once.
         progress: told four times a second.
+        opener: start processes instead of threads, each of which opens its own tools with it.
 
     Raises:
         ConfigurationError: an open job of this kind has other options.
@@ -60,5 +63,5 @@ def run_adoption(
             f"job {job.id} on {adoption.target} is open and has other options: run it with those,"
             " or cancel it"
         )
-    result = run_job(job.id, tools, workers=workers, progress=progress)
+    result = run_job(job.id, tools, workers=workers, progress=progress, opener=opener)
     return result, store.quarantined(job.id, SHOWN)
