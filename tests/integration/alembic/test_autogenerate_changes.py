@@ -240,3 +240,33 @@ def test_an_undeclared_table_gets_no_grants(project):
     upgrade = body(there_and_back(project, MetaData(), metadata))
     assert "'other', 'vaultdb_rw'" in upgrade
     assert "'patient', 'vaultdb_rw'" not in upgrade
+
+
+def indexed(**index: object) -> MetaData:
+    metadata = MetaData()
+    kind = Encrypted(str, index=Equality(unique=True, **index))
+    declared = Table(
+        "person",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("ssn", kind, nullable=False),
+    )
+    access(declared)
+    return metadata
+
+
+def test_an_index_is_rekeyed_by_two_revisions(project):
+    before, both = indexed(), indexed(rekey_into="ssn_index_2")
+    begin(project, before)
+    upgrade = body(there_and_back(project, before, both))
+    assert "op.create_blind_index('person', 'ssn', companion='ssn_index_2'" in upgrade
+    assert "op.alter_column('person', 'ssn_index'" in upgrade
+    assert "nullable=True" in upgrade
+    project.upgrade(both)
+    after = indexed(name="ssn_index_2")
+    source = project.generate(after, "switch")
+    project.upgrade(after)
+    assert project.differences(after) == []
+    assert "op.drop_column('person', 'ssn_index')" in body(source) or (
+        "op.drop_blind_index('person', 'ssn'" in body(source)
+    )
