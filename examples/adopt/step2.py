@@ -23,7 +23,7 @@ class Customer(Base):
         str,
         name="ssn_encrypted",
         adopts="ssn",
-        plaintext="forbid",
+        plaintext="empty",
         index=Equality(),
         nullable=True,
     )

@@ -36,6 +36,9 @@ class Patient(Base):
     born: Mapped[date | None] = encrypted(date, nullable=True)
     blood: Mapped[Blood] = encrypted(Blood, bind="column", pad=None)
     notes: Mapped[dict[str, int]] = encrypted(dict[str, int])
+    city: Mapped[str | None] = encrypted(
+        str, nullable=True, name="city_encrypted", adopts="city", plaintext="allow"
+    )
 
 
 class Recorded(MappedAsDataclass, DeclarativeBase): ...
@@ -55,6 +58,8 @@ def test_declarations() -> None:
     assert_type(encrypted(Blood), MappedColumn[Blood])
     assert_type(Encrypted(bytes), Encrypted[bytes])
     assert_type(Encrypted(int).python_type, type[int])
+    assert_type(encrypted(str, adopts="a", plaintext="empty"), MappedColumn[str])
+    assert_type(Encrypted(str, adopts="a", plaintext="allow"), Encrypted[str])
 
 
 def test_attributes(patient: Patient) -> None:
@@ -75,5 +80,6 @@ def test_a_dataclass_takes_the_type_as_a_field() -> None:
 def test_mistakes_are_found() -> None:
     encrypted(str, index="x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
     encrypted(str, bind=7)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
+    encrypted(str, plaintext="maybe")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
     encrypted("str")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue,reportArgumentType]
     encrypted(int, validate=str.isdigit)  # type: ignore[arg-type,misc,call-overload,unused-ignore]  # pyright: ignore[reportArgumentType]
