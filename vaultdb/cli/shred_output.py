@@ -45,6 +45,7 @@ def plan_as_json(
         "values": target.values,
         "uncounted": target.uncounted,
         "index_tables": [str(table) for table in target.index_tables],
+        "in_the_clear": list(target.in_the_clear),
         "backups": [manifest.name for manifest in target.manifests],
         "key_backups": [
             {"file": backup.name, "until": backup.until.isoformat()}
@@ -90,6 +91,7 @@ def _plan(
     yield from (f"  {plural(rows, 'value')} of {c} unreadable" for c, rows in target.values.items())
     yield from (f"  {column} not counted: {why}" for column, why in target.uncounted.items())
     yield from (f"  remove index values from {table}" for table in target.index_tables)
+    yield from (f"  {column} stays, in the clear" for column in target.in_the_clear)
     yield from (f"  backup {manifest.name} contains values" for manifest in target.manifests)
     for backup in target.old_backups:
         yield f"  {backup.name} has the keys until {backup.until:%Y-%m-%d}"

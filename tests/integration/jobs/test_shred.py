@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, insert, select
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    insert,
+    select,
+)
 
 import vaultdb
 from tests.fixtures.postgres import REALM, Database
@@ -35,6 +45,18 @@ patient = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Encrypted(str, keyset="own", index=Equality())),
+)
+
+visit = Table(
+    "visit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("patient", Integer, nullable=False),
+    Column("was", String),
+    Column(
+        "note",
+        Encrypted(str, keyset="people", subject="patient", index=Equality(), adopts="was"),
+    ),
 )
 
 
@@ -139,7 +161,7 @@ def site(database: Database, tmp_path: Path) -> Iterator[Site]:
     )
     database.create_all(metadata)
     with database.connect() as connection:
-        connection.execute("GRANT SELECT, UPDATE ON patient TO vaultdb_rotator")
+        connection.execute("GRANT SELECT, UPDATE ON patient, visit TO vaultdb_rotator")
     made = Site(database, settings)
     with made.app("acme").begin() as connection:
         connection.execute(insert(patient), [{"id": n, "name": f"Ada {n}"} for n in range(3)])
@@ -283,8 +305,33 @@ def test_an_erased_subject_loses_its_keys_and_index_values_and_others_keep_their
     assert site.keyring.get(keys["18"]).key_id == keys["18"]
 
 
+def test_the_values_of_an_erased_subject_are_unreadable_and_those_beside_them_are_not(
+    site: Site,
+) -> None:
+    engine = site.app("acme")
+    notes = [{"id": n, "patient": 17 + n % 2, "note": f"note {n}"} for n in range(4)]
+    with engine.begin() as connection:
+        connection.execute(insert(visit), notes)
+    body = site.erase("17").certificate
+    assert body["values"] == {"public.visit.note": 2}
+    assert body["index_rows"] == {"visit": 2}
+    assert body["final_at"] is None
+    assert "values in the clear in visit.was" in {each["what"] for each in body["remains"]}
+    site.keyring.flush()
+    read = select(visit.c.note).order_by(visit.c.id)
+    with engine.connect() as connection:
+        assert connection.scalars(read.where(visit.c.patient == 18)).all() == ["note 1", "note 3"]
+        assert connection.scalars(read.where(visit.c.note == "note 3")).all() == ["note 3"]
+        with pytest.raises((KeyringError, DecryptionError)):
+            connection.scalars(read.where(visit.c.patient == 17)).all()
+    with engine.begin() as connection, pytest.raises(VaultDBError):
+        connection.execute(insert(visit), {"id": 9, "patient": 17, "note": "again"})
+
+
 def test_an_erasure_is_final_once_the_last_backup_that_has_the_key_is_gone(site: Site) -> None:
     keys = subject_keys(site, "17")
+    with site.database.connect() as connection:
+        connection.execute("ALTER TABLE visit DROP COLUMN was")
     old = back_up(site.shredder, site.settings)
     taken = datetime.fromisoformat(json.loads(old.path.read_bytes().splitlines()[0])["taken_at"])
     done = site.erase("17")

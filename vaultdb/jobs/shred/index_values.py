@@ -15,7 +15,7 @@ from psycopg import sql
 from vaultdb.crypto.limits import INDEX_KEY_ID_SIZE, KEY_ID_SIZE
 from vaultdb.db.places import Place, existing_places
 from vaultdb.orm.attachment import encrypted_columns
-from vaultdb.orm.companion import served_by
+from vaultdb.orm.companion import companions_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -202,11 +202,10 @@ def _list(parts: Sequence[sql.Composable]) -> sql.Composed:
 
 
 def _companions(table: Table, there: Collection[Place]) -> Iterator[IndexColumn]:
-    encrypted = {column.key: column for column in encrypted_columns(table)}
-    for column in table.columns:
-        value = encrypted.get(served_by(column) or "")
-        if value is not None and {_place(column), _place(value)} <= set(there):
-            yield IndexColumn(column.name, value.name, bool(column.nullable))
+    for value in encrypted_columns(table):
+        for column in companions_of(value):
+            if _place(column) in there and _place(value) in there:
+                yield IndexColumn(column.name, value.name, bool(column.nullable))
 
 
 def _place(column: Column[Any]) -> Place:

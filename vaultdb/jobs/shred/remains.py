@@ -35,12 +35,13 @@ def remains_of_tenant(
         found.append(Remains("snapshots of Vault's storage", until, note))
     if target.of_keysets(settings.tenant_keysets, other=True):
         found += _copies(target, settings)
-    return [*found, *_storage()]
+    return [*found, *_clear(target), *_storage()]
 
 
 def remains_of_subject(target: Target, settings: Settings, now: datetime) -> list[Remains]:
     """Return what remains of a data subject, whose keys are wrapped by a KEK that stays."""
-    return [_caches(settings, now), *_copies(target, settings), *_storage()]
+    found = [_caches(settings, now), *_copies(target, settings)]
+    return [*found, *_clear(target), *_storage()]
 
 
 def _caches(settings: Settings, now: datetime) -> Remains:
@@ -69,6 +70,12 @@ def _copies(target: Target, settings: Settings) -> Iterator[Remains]:
             " manifest release"
         )
         yield Remains(f"backup of the database {manifest.name}", manifest.expires_at, note)
+
+
+def _clear(target: Target) -> Iterator[Remains]:
+    note = "an encrypted column replaces it; empty it, and look: vaultdb adopt status"
+    for column in target.in_the_clear:
+        yield Remains(f"values in the clear in {column}", None, note)
 
 
 def _storage() -> Iterator[Remains]:

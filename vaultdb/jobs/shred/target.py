@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vaultdb.db.manifests import Manifest, naming
+from vaultdb.db.places import Place, existing_places
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.keybackup.folder import BackupFolder
 from vaultdb.jobs.rotation.usage import usage
 from vaultdb.jobs.shred.index_values import IndexTable, Match, index_tables
 from vaultdb.keys.wrapped_key import KeyState, Purpose, WrappedKey
+from vaultdb.orm.attachment import encrypted_columns
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import Connection, MetaData
 
     from vaultdb.db.keystore import PostgresKeyStore
     from vaultdb.settings import Settings
@@ -49,6 +51,7 @@ class Target:
         values: rows that become unreadable, by column.
         uncounted: columns that could not be counted, each with the reason.
         index_tables: where index values may have to be removed.
+        in_the_clear: columns that encrypted ones replace and that are still there.
         manifests: recorded backups of the database that need one of the keys.
         old_backups: backups of the key table in which one of the keys is alive.
 
@@ -60,6 +63,7 @@ class Target:
     values: Mapping[str, int]
     uncounted: Mapping[str, str]
     index_tables: Sequence[IndexTable]
+    in_the_clear: Sequence[str]
     manifests: Sequence[Manifest]
     old_backups: Sequence[OldBackup]
 
@@ -126,6 +130,7 @@ def find(
                 if each.column.problem is not None
             },
             index_tables=index_tables(connection, metadatas),
+            in_the_clear=_in_the_clear(connection, metadatas),
             manifests=naming(connection, ids),
             old_backups=_old_backups(settings, ids),
         )
@@ -140,6 +145,16 @@ def own_keys(
         for key in store.all(settings.realm)
         if key.scope.tenant == whose.tenant and whose.subject in {None, key.scope.subject}
     ]
+
+
+def _in_the_clear(connection: Connection, metadatas: Sequence[MetaData]) -> list[str]:
+    replaced = []
+    for table in (table for metadata in metadatas for table in metadata.tables.values()):
+        for column in encrypted_columns(table):
+            type_: Any = column.type
+            if type_.options.adopts is not None:
+                replaced.append(Place(table.schema or "", table.name, type_.options.adopts))
+    return sorted(map(str, existing_places(connection, replaced)))
 
 
 def _old_backups(settings: Settings, ids: frozenset[bytes]) -> list[OldBackup]:
