@@ -45,6 +45,7 @@ _ENTRIES = (
     _Entry("names", "Check and record the logical names of encrypted columns.", is_group=True),
     _Entry("keys", "List, create and verify data keys.", is_group=True),
     _Entry("rotate", "Rotate the KEK and the data keys, and re-encrypt the rows."),
+    _Entry("rebind", "Move values to another primary key, tenant or realm."),
     _Entry("jobs", "Look at jobs, pause, resume and cancel them.", is_group=True),
     _Entry("adopt", "Encrypt a column that holds plaintext.", is_group=True),
     _Entry("decrypt", "Show one encrypted value, for support, with a reason."),

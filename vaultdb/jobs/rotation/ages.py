@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
@@ -35,7 +35,5 @@ def ages(connection: Connection, realm: UUID) -> dict[bytes, Age]:
     changed = func.coalesce(table.c.state_changed_at, table.c.created_at)
     seconds = [func.extract("epoch", now - moment) for moment in (table.c.created_at, changed)]
     statement = select(table.c.key_id, *seconds).where(table.c.realm == realm)
-    return {
-        bytes(key_id): Age(float(created), float(since))
-        for key_id, created, since in connection.execute(statement)
-    }
+    rows: Any = connection.execute(statement)
+    return {bytes(key_id): Age(float(created), float(since)) for key_id, created, since in rows}

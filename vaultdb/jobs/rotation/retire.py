@@ -161,7 +161,7 @@ class Retirement:
             return ["it is the newest of its scope; make another first: vaultdb rotate --dek"]
         if key.state not in NEXT:
             return [f"it is {key.state}, so a process may write with it; run: vaultdb rotate --dek"]
-        left = self._ttl - min(aged[newest.key_id].changed, aged[key.key_id].changed)
+        left = self._ttl - aged[newest.key_id].changed
         if key.state is KeyState.DISABLED:
             left = self._grace - aged[key.key_id].changed
         return [f"it is {key.state} for another {left / 3600:.1f} hours"] if left > 0 else []
@@ -175,7 +175,9 @@ def wait_for_writers(connection: Connection) -> None:
 
     """
     give_up_at = time.monotonic() + PATIENCE
-    now = connection.scalar(text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+    # A number of our own: every transaction that runs now and has written has a lower one.
+    now = connection.scalar(text("SELECT pg_current_xact_id()::text::bigint"))
+    connection.rollback()
     oldest = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     while (connection.scalar(oldest) or 0) < (now or 0):
         connection.rollback()  # a snapshot of our own must not be the oldest

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "reencrypt": ("vaultdb.jobs.reencrypt.task", "reencrypt_task"),
+    "rebind": ("vaultdb.jobs.rotation.rebinding", "rebind_task"),
     "adopt-backfill": ("vaultdb.jobs.adopt.backfill", "backfill_task"),
     "adopt-null": ("vaultdb.jobs.adopt.emptying", "emptying_task"),
 }
