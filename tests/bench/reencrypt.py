@@ -131,7 +131,8 @@ def bench(rows: int) -> Iterator[Bench]:
         plain = new_engine(migrator.database)
         Base.metadata.create_all(plain)
         with plain.begin() as connection:
-            connection.execute(text(f"GRANT SELECT, UPDATE ON bench_person TO {ROTATOR}"))
+            rights = "SELECT (id, email, ssn), UPDATE (email, ssn)"
+            connection.execute(text(f"GRANT {rights} ON bench_person TO {ROTATOR}"))
         scope = KeyScope("", "default", Purpose.DATA)
         with (
             closing(new_provider(officer)) as provider,

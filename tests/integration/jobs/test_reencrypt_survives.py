@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, select, update
 
-from tests.integration.jobs.conftest import open_to_rotator
+from tests.integration.jobs.conftest import ROTATOR, open_to_rotator
 from tests.integration.jobs.people import contents, fill, key_ids, table_of
 from vaultdb import Encrypted
 from vaultdb.errors import ConfigurationError
@@ -291,3 +291,22 @@ def test_values_under_a_disabled_key_are_put_into_quarantine(person, database, s
     result = run(person)
     assert (result.job.state, result.changed, result.remaining) == (JobState.FINISHED, 0, 40)
     assert {bad.reason for bad in store.quarantined(result.job.id)} == {"key denied"}
+
+
+def test_the_rights_of_the_rotator_are_enough_where_row_level_security_is_forced(
+    person, database, keys, run
+):
+    new = keys.new()
+    columns = 'secret, "Odd column", ssn, ssn_index'
+    with database.connect() as connection:
+        for statement in (
+            f'REVOKE ALL ON "Odd table" FROM {ROTATOR}',
+            f'GRANT SELECT (id, {columns}), UPDATE ({columns}) ON "Odd table" TO {ROTATOR}',
+            'ALTER TABLE "Odd table" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+            f'CREATE POLICY reads ON "Odd table" FOR SELECT TO {ROTATOR} USING (true)',
+            f'CREATE POLICY writes ON "Odd table" FOR UPDATE TO {ROTATOR} USING (true)',
+        ):
+            connection.execute(statement)
+    result = run(person)
+    assert (result.job.state, result.changed, result.remaining) == (JobState.FINISHED, 40, 0)
+    assert key_ids(database, person, "secret") == {new.key_id}

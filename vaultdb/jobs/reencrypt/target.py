@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.errors import ConfigurationError
-from vaultdb.orm import companion
+from vaultdb.orm.companion import second_companion_of
 from vaultdb.orm.writing.table import EncryptedColumn, encrypted_table
 
 if TYPE_CHECKING:
@@ -166,6 +166,4 @@ def _named(table: Table, name: str, known: Sequence[EncryptedColumn]) -> Encrypt
 
 
 def _target_column(column: EncryptedColumn) -> TargetColumn:
-    # The second companion exists while an index is re-keyed.
-    second_of = getattr(companion, "second_companion_of", lambda _: None)
-    return TargetColumn(column, column.companion, second_of(column.column))
+    return TargetColumn(column, column.companion, second_companion_of(column.column))
