@@ -20,7 +20,7 @@ def test_the_way_from_a_new_database_to_the_first_key(
     assert run("migrate", "down", "base", "--yes").code == 0
     status = run("migrate", "status")
     assert status.code == 1
-    assert "revision none, newest 0001" in status.out
+    assert "revision none, newest 0002" in status.out
     up = run("migrate", "up")
     assert (up.code, up.err) == (0, "")
     assert "applied 0001" in up.out
