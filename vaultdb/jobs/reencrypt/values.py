@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vaultdb.crypto.blind_index import EQUALITY
 from vaultdb.crypto.envelope import MAGIC
 from vaultdb.crypto.limits import HEADER_SIZE, INDEX_KEY_ID_SIZE
 from vaultdb.crypto.nonce import nonce_tails
@@ -19,7 +20,7 @@ from vaultdb.crypto.reason import Reason
 from vaultdb.errors import DecryptionError, KeyDenied, ValueRefused
 from vaultdb.jobs.reencrypt.statements import STAMP
 from vaultdb.keys.index_keys import incoming_index_key, writing_index_key
-from vaultdb.orm.companion import companion_value
+from vaultdb.orm.companion import index_input
 
 if TYPE_CHECKING:
     from vaultdb.jobs.reencrypt.key_targets import KeyTarget
@@ -216,7 +217,8 @@ def _fill(  # noqa: PLR0917
         if row not in wanted:
             continue
         try:
-            digest = companion_value(encrypted.column, decode(frame), [key])
+            message = index_input(encrypted.type, decode(frame))
+            digest = key.index_digest(encrypted.type.index_domain, EQUALITY, message)
         except (DecryptionError, ValueRefused):
             # Neither a value of the type nor one that the index takes: it was searched by nothing.
             done.bad[row] = Reason.PAYLOAD.value
