@@ -28,6 +28,7 @@ PROMISED = {
     "create_engine",
     "encrypted",
     "install",
+    "plaintext_reads",
 }
 
 
