@@ -1,4 +1,4 @@
-"""Everything is encrypted: the old column is neither written nor read any more."""
+"""Everything is encrypted: the old column is not read, and each write empties it."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Adoption:
 
     @property
     def mode(self) -> str:
-        """What the models say about reading the old column: `allow`, `forbid`, or `gone`."""
+        """What the models say of the old column: `allow`, `empty`, `forbid`, or `gone`."""
         options = self.column.type.options
         if options.adopts is not None:
             return str(options.plaintext)

@@ -35,7 +35,7 @@ class Stage:
         is_checked: whether a validated CHECK says that nothing is left unencrypted.
         held: rows that hold something in the old column.
         missing: of these, rows whose encrypted column is empty.
-        mode: what the models say of the old column: `allow`, `forbid` or `gone`.
+        mode: what the models say of the old column: `allow`, `empty`, `forbid` or `gone`.
 
     """
 
@@ -97,7 +97,7 @@ def next_step(stage: Stage, adoption: Adoption) -> str:
             not stage.is_checked,
             f"vaultdb adopt verify {place}, then vaultdb adopt check {place} --apply",
         ),
-        (stage.mode == "allow", 'release the models with plaintext="forbid"'),
+        (stage.mode == "allow", 'release the models with plaintext="empty"'),
         (stage.held or stage.has_trigger, f"vaultdb adopt null {place} --drop-trigger"),
     )
     last = f"take {adoption.plain} out of the models, vaultdb migrate new, vaultdb migrate up"
@@ -126,7 +126,7 @@ def refuse_emptying(stage: Stage, adoption: Adoption, *, drops_trigger: bool) ->
         )
     if stage.mode == "allow":
         raise ConfigurationError(
-            'the models still write and read the old column: release them with plaintext="forbid"'
+            'the models still write and read the old column: release them with plaintext="empty"'
         )
     if stage.plain_not_null:
         raise ConfigurationError(
