@@ -103,7 +103,7 @@ def run_chunk(
         stop_at = None if max_seconds is None else time.monotonic() + max_seconds
         reads = opened.enter_context(tools.engine.connect())
         with _released(writes, held, result):
-            for batch, state in _batches(task, held, reads, writes, tools):
+            for batch, state in _batches(task, held, reads, writes, tools, stops):
                 result.add(batch, state)
                 late = stop_at is not None and time.monotonic() >= stop_at
                 if state is not JobState.RUNNING or late or stops():
@@ -124,14 +124,19 @@ def _released(writes: Connection, held: Claim, result: ChunkResult) -> Iterator[
                 held.release(writes)
 
 
-def _batches(
-    task: Task, held: Claim, reads: Connection, writes: Connection, tools: Tools
+def _batches(  # noqa: PLR0917  # all of them are what a chunk consists of
+    task: Task,
+    held: Claim,
+    reads: Connection,
+    writes: Connection,
+    tools: Tools,
+    stops: Callable[[], bool],
 ) -> Iterator[tuple[Batch, JobState]]:
     """Work through what is left of the chunk, one committed batch after the other."""
     step = _Ahead(task, reads) if isinstance(task, ReadsAhead) else _Simple(task)
     span: Span | None = held.span
     while span is not None:
-        if not _wait(tools, held, reads, writes):
+        if not _wait(tools, held, reads, writes, stops):
             return
         limit, started = tools.throttle.batch_size, time.monotonic()
         with writes.begin():
@@ -142,7 +147,9 @@ def _batches(
         yield batch, state
 
 
-def _wait(tools: Tools, held: Claim, reads: Connection, writes: Connection) -> bool:
+def _wait(
+    tools: Tools, held: Claim, reads: Connection, writes: Connection, stops: Callable[[], bool]
+) -> bool:
     """Wait as long as the throttle says, and keep the lease; False when the job was stopped."""
     while True:
         with reads.begin():
@@ -151,7 +158,7 @@ def _wait(tools: Tools, held: Claim, reads: Connection, writes: Connection) -> b
             return True
         time.sleep(min(seconds, held.lease / 3))
         with writes.begin():
-            if held.renew(writes) is not JobState.RUNNING:
+            if held.renew(writes) is not JobState.RUNNING or stops():
                 return False
 
 
