@@ -4,8 +4,8 @@ Reading takes no lock. Storing locks each row only if it still is what was read:
 of an envelope, which include its nonce, are an exact version stamp. A row that somebody else has
 locked is skipped, so nobody waits for anybody and there is no deadlock.
 
-A row is found again by its place (ctid), which costs a third of a look-up by key: rows that have
-moved since are conflicts, found by the next pass. Partitions have the same places, so there the key
+A row is found again by its place (ctid), without a look-up by key: rows that have moved since are
+conflicts, found by the next pass. Partitions have the same places, so there the key
 is used.
 """
 
