@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from vaultdb.jobs.rotation.data_keys import ScopePlan, by_scope
 from vaultdb.jobs.rotation.selection import keyset_of
 from vaultdb.keys.wrapped_key import KeyState, Purpose, WrappedKey
-from vaultdb.orm import companion as companions
 from vaultdb.orm.attachment import encrypted_columns
+from vaultdb.orm.companion import second_companion_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, MetaData
@@ -50,7 +50,7 @@ def blocked_keysets(metadatas: Iterable[MetaData]) -> dict[str, str]:
     for column in indexed_columns(metadatas):
         index: Any = column.type.index  # type: ignore[attr-defined]
         domains[column.type.index_domain].append(column)  # type: ignore[attr-defined]
-        if index.unique and second_companion(column) is None:
+        if index.unique and second_companion_of(column) is None:
             blocked[keyset_of(column)] = (
                 f"{column} is unique, and uniqueness would be lost on the way: declare"
                 f' Equality(unique=True, rekey_into="{column.name}_index_2"), migrate, and rotate'
@@ -64,13 +64,6 @@ def blocked_keysets(metadatas: Iterable[MetaData]) -> dict[str, str]:
                 " the way: rotate the index key while the application does not join them",
             )
     return blocked
-
-
-def second_companion(column: Column[Any]) -> Column[Any] | None:
-    """Return the column that an incoming key fills, or None when none is declared."""
-    find: Any = getattr(companions, "second_companion_of", None)
-    found: Column[Any] | None = find(column) if find is not None else None
-    return found
 
 
 def seconds_until_known(keys: Iterable[WrappedKey], aged: Mapping[bytes, Age], ttl: float) -> float:

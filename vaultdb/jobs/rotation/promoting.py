@@ -10,9 +10,9 @@ from sqlalchemy import text
 from vaultdb.db.places import Place
 from vaultdb.db.quoting import qualified
 from vaultdb.db.shipped_sql import shipped_sql
-from vaultdb.jobs.rotation.index_keys import indexed_columns, second_companion
+from vaultdb.jobs.rotation.index_keys import indexed_columns
 from vaultdb.jobs.rotation.selection import keyset_of
-from vaultdb.orm.companion import companion_of
+from vaultdb.orm.companion import companion_of, second_companion_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, MetaData
@@ -62,7 +62,7 @@ def _pairs(
     metadatas: Iterable[MetaData], keysets: set[str]
 ) -> Iterator[tuple[Column[Any], Column[Any], bool]]:
     for column in indexed_columns(metadatas):
-        first, second = companion_of(column), second_companion(column)
+        first, second = companion_of(column), second_companion_of(column)
         if first is not None and second is not None and keyset_of(column) in keysets:
             yield first, second, column.type.index.unique  # type: ignore[attr-defined]
 

@@ -8,7 +8,7 @@ in its place: which of the two it is bound to, its key id says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -23,10 +23,10 @@ from vaultdb.db.keystore import PostgresKeyStore
 from vaultdb.errors import ConfigurationError, DecryptionError, KeyDenied, ValueRefused
 from vaultdb.jobs.work.row_keys import column, row_keys
 from vaultdb.jobs.work.task import Batch, Quarantined, Span
-from vaultdb.keys.index_keys import writing_index_key
+from vaultdb.keys.ring import USABLE
 from vaultdb.keys.wrapped_key import Purpose
 from vaultdb.orm.attachment import encrypted_columns
-from vaultdb.orm.companion import companion_of, companion_value
+from vaultdb.orm.companion import companion_of, companion_values, second_companion_of
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.row_key import RowKey, row_key_of
 from vaultdb.settings import Settings
@@ -108,7 +108,7 @@ class _Column:
     target: str
     old: RowKey
     new: RowKey
-    companion: str | None
+    companions: tuple[str, ...] = ()
 
 
 class Rebind:
@@ -195,7 +195,7 @@ class Rebind:
     @cached_property
     def _write(self) -> sql.Composed:
         names = [each.target for each in self._columns]
-        names += [each.companion for each in self._columns if each.companion]
+        names += [name for each in self._columns for name in each.companions]
         changes = [
             sql.SQL("{} = coalesce(%b, {})").format(sql.Identifier(name), column(name))
             for name in names
@@ -216,16 +216,16 @@ class Rebind:
         cells: list[bytes | None] = []
         digests: list[bytes | None] = []
         for number, each in enumerate(self._columns):
-            envelope, digest = None, None
+            envelope: bytes | None = None
+            index: Sequence[bytes | None] = [None] * len(each.companions)
             if self._is_wanted(values, number, count):
                 try:
-                    envelope, digest = self._rebound(each, bytes(values[number]), parts)
+                    envelope, index = self._rebound(each, bytes(values[number]), parts)
                 except (DecryptionError, KeyDenied, ValueRefused) as error:
                     reason = getattr(error, "reason", None) or "key denied"
                     bad.append(Quarantined(tuple(row[:start]), each.source.name, str(reason)))
             cells.append(envelope)
-            if each.companion:
-                digests.append(digest)
+            digests += index
         return cells + digests
 
     def _is_wanted(self, values: Sequence[Any], number: int, count: int) -> bool:
@@ -237,7 +237,7 @@ class Rebind:
 
     def _rebound(
         self, each: _Column, envelope: bytes, parts: dict[Column[Any], Any]
-    ) -> tuple[bytes, bytes | None]:
+    ) -> tuple[bytes, Sequence[bytes | None]]:
         type_: Any = each.source.type
         key = self._old.get(key_id_of(envelope))
         if (key.scope.keyset, key.scope.purpose) != (type_.keyset, Purpose.DATA):
@@ -247,10 +247,11 @@ class Rebind:
         new = self._new.active(tenant, type_.keyset, subject=key.scope.subject)
         (tail,) = nonce_tails(1)
         made = new.encrypt(type_.identity, frame, _binding(each.new, parts), tail)
-        if each.companion is None:
-            return made, None
-        index = writing_index_key(self._new.index_keys(tenant, type_.keyset))
-        return made, companion_value(each.source, type_.decode(frame), [index])
+        if not each.companions:
+            return made, ()
+        keys = self._new.index_keys(tenant, type_.keyset)
+        digests = companion_values(each.source, type_.decode(frame), keys)
+        return made, digests[: len(each.companions)]
 
 
 def rebind_task(job: Job, tools: Tools) -> Rebind:
@@ -266,32 +267,47 @@ def rebind_task(job: Job, tools: Tools) -> Rebind:
         raise ConfigurationError(f"the models have no table {spec.table}")
     if tools.keyring is None:
         raise ConfigurationError("rebind needs a keyring")
-    old = tools.keyring
-    ids: list[bytes] = []
-    if not spec.key:
-        reading = Settings.load(profile=spec.profile, role="rotator")
-        if spec.profile is not None:
-            opening = Settings.load(profile=spec.profile, role="reencryptor")
-            old = new_keyring(opening, PostgresKeyStore(reading, answer_timeout=None))
-        ids = list(_ids_of(reading, spec.tenant))
+    if spec.key:
+        return Rebind(table, spec, tools.keyring, tools.keyring, ())
+    reading = Settings.load(profile=spec.profile, role="rotator")
+    ids = _ids_of(reading, spec.tenant)
+    old = tools.keyring if spec.profile is None else _keyring_of(spec.profile, reading, ids)
     return Rebind(table, spec, old, tools.keyring, ids)
 
 
-def _ids_of(settings: Settings, tenant: str | None) -> Iterator[bytes]:
+def _keyring_of(profile: str, reading: Settings, ids: Sequence[bytes]) -> Keyring:
+    """Return the other realm's keys, opened once in each process."""
+    place = (reading.realm, reading.database.url)
+    if place not in _opened:
+        store = PostgresKeyStore(reading, answer_timeout=None)
+        opening = Settings.load(profile=profile, role="reencryptor")
+        _opened[place] = new_keyring(opening, store)
+        _opened[place].load_ids(ids)
+        store.close()  # it connects again when the keys have to be refreshed
+    return _opened[place]
+
+
+_opened: dict[object, Keyring] = {}
+
+
+def _ids_of(settings: Settings, tenant: str | None) -> list[bytes]:
     with closing(PostgresKeyStore(settings, answer_timeout=None)) as store:
-        for key in store.all(settings.realm):
-            if key.scope.purpose is Purpose.DATA and tenant in {None, key.scope.tenant}:
-                yield key.key_id
+        return [
+            key.key_id
+            for key in store.all(settings.realm)
+            if key.scope.purpose is Purpose.DATA
+            and key.state in USABLE
+            and tenant in {None, key.scope.tenant}
+        ]
 
 
 def _column(table: Table, source: Column[Any], spec: RebindSpec) -> _Column:
     type_: Any = source.type
     old = row_key_of(table, type_.bind)
     if not spec.key:
-        companion = companion_of(source)
-        return _Column(
-            source, source.name, old, old, companion.name if companion is not None else None
-        )
+        both = (companion_of(source), second_companion_of(source))
+        names = tuple(each.name for each in both if each is not None)
+        return _Column(source, source.name, old, old, names)
     missing = [name for name in spec.key if name not in table.columns]
     if missing:
         raise ConfigurationError(
@@ -302,7 +318,7 @@ def _column(table: Table, source: Column[Any], spec: RebindSpec) -> _Column:
     new = (
         RowKey(columns, tuple(key_tag(each) for each in columns)) if type_.bind != "column" else old
     )
-    return _Column(source, source.name + spec.into, old, new, None)
+    return _Column(source, source.name + spec.into, old, new)
 
 
 def _binding(key: RowKey, parts: dict[Column[Any], Any]) -> bytes:
