@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from vaultdb.db.schema import data_key_table as table
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose
-
-CHUNK_SIZE = 1000
-"""Rows of one INSERT: 14 parameters each, far below PostgreSQL's 65,535."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +73,12 @@ def insert_rows(connection: Connection, rows: Sequence[KeyRow]) -> set[bytes]:
         rows: of one realm.
 
     """
-    added: set[bytes] = set()
-    for part in _parts(rows):
-        statement = insert(table).on_conflict_do_nothing().returning(table.c.key_id)
-        values = [{each.name: getattr(row, each.name) for each in fields(KeyRow)} for row in part]
-        added |= set(map(bytes, connection.scalars(statement.values(values))))
-    return added
-
-
-def _parts(rows: Sequence[KeyRow]) -> Iterator[Sequence[KeyRow]]:
-    for start in range(0, len(rows), CHUNK_SIZE):
-        yield rows[start : start + CHUNK_SIZE]
+    if not rows:
+        return set()
+    # As many parameter sets of one statement, not as one statement of many: compiled once.
+    statement = insert(table).on_conflict_do_nothing().returning(table.c.key_id)
+    values = [{each.name: getattr(row, each.name) for each in fields(KeyRow)} for row in rows]
+    return set(map(bytes, connection.scalars(statement, values)))
 
 
 def _row(row: Row[Any]) -> KeyRow:
