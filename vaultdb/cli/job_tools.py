@@ -14,8 +14,9 @@ from vaultdb.cli.opening import key_store
 from vaultdb.cli.options import Options
 from vaultdb.db.connect import new_engine
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.work.pace import Pace
+from vaultdb.jobs.work.pace import Pace
 from vaultdb.jobs.work.task import Tools
-from vaultdb.jobs.work.throttle import NoThrottle
 from vaultdb.vault.factory import new_keyring
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class JobTools:
         """Give the tools and close them afterwards."""
         opening = self.options.settings("reencryptor")
         changing = self.options.settings("rotator")
-        engine = new_engine(changing, poolclass=QueuePool, pool_size=2 * self.threads + 1)
+        engine = new_engine(changing, poolclass=QueuePool, pool_size=3 * self.threads + 1)
         try:
             with key_store(changing) as store, closing(new_keyring(opening, store)) as keyring:
                 yield Tools(
@@ -75,4 +76,4 @@ class JobTools:
         raise ConfigurationError(f"the models have no table {self.table}; name them with --model")
 
     def _throttle(self) -> Throttle:
-        return NoThrottle()
+        return Pace(max_lag=self.max_lag, max_rows_per_second=self.max_rows_per_second)

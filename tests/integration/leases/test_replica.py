@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -18,12 +15,11 @@ from sqlalchemy import text
 from tests.fixtures.leasing import Leasing, lease_logins
 from tests.fixtures.openbao import OpenBao
 from tests.fixtures.postgres import Postgres
+from tests.fixtures.standby import standby_of
 from tests.integration.leases.conftest import Leased
 from tests.unit.keys.support import eventually
 from vaultdb.db.keystore import PostgresKeyStore
-from vaultdb.dev.account import unprivileged_account
-from vaultdb.dev.ports import LOOPBACK, free_ports
-from vaultdb.dev.postgres import ADMIN, PostgresServer
+from vaultdb.dev.postgres import PostgresServer
 from vaultdb.settings import Settings
 
 
@@ -36,36 +32,8 @@ def leasing(own_postgres: Postgres, openbao: OpenBao) -> Iterator[Leasing]:
 @pytest.fixture
 def replica(own_postgres: Postgres, leasing: Leasing, server_folder: Path) -> Iterator[Any]:
     """A streaming replica of a server of our own."""
-    primary = own_postgres.server
-    hba = primary.folder / "pg_hba.conf"
-    hba.write_text(f"hostssl replication {ADMIN} {LOOPBACK}/32 scram-sha-256\n" + hba.read_text())
-    with psycopg.connect(own_postgres.admin_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_reload_conf()")
-    folder = server_folder / f"replica-{secrets.token_hex(4)}"
-    server = PostgresServer(
-        folder, free_ports(1)[0], primary.certificates, primary.password, throwaway=True
-    )
-    server.data.mkdir(parents=True, mode=0o700)
-    account = unprivileged_account()
-    if account is not None:
-        account.own(server.data)
-    # Not root's own certificate, which the server's user must not read.
-    origin = (
-        f"postgresql://{ADMIN}:{quote(primary.password)}@{LOOPBACK}:{primary.port}/"
-        f"?sslmode=require&sslcert={quote(str(folder / 'none'))}"
-    )
-    done = subprocess.run(
-        [primary._binaries(account).folder / "pg_basebackup", "--pgdata", server.data,
-         "--dbname", origin, "--checkpoint", "fast", "--write-recovery-conf", "--no-sync"],
-        check=False, capture_output=True, text=True, cwd="/",
-        **(account.popen_arguments() if account else {}),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    try:
-        server.start()
+    with standby_of(own_postgres, server_folder) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
