@@ -15,7 +15,6 @@ from vaultdb.cli.options import Options
 from vaultdb.db.connect import new_engine
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.work.pace import Pace
-from vaultdb.jobs.work.pace import Pace
 from vaultdb.jobs.work.task import Tools
 from vaultdb.vault.factory import new_keyring
 
