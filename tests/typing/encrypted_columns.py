@@ -33,6 +33,7 @@ class Patient(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = encrypted(str)
     ssn: Mapped[str] = encrypted(str, index=Equality(unique=True), validate=str.isdigit)
+    code: Mapped[str] = encrypted(str, subject="id", index=Equality(rekey_into="code_index_2"))
     born: Mapped[date | None] = encrypted(date, nullable=True)
     blood: Mapped[Blood] = encrypted(Blood, bind="column", pad=None)
     notes: Mapped[dict[str, int]] = encrypted(dict[str, int])

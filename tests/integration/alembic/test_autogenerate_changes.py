@@ -263,6 +263,7 @@ def test_an_index_is_rekeyed_by_two_revisions(project):
     assert "op.alter_column('person', 'ssn_index'" in upgrade
     assert "nullable=True" in upgrade
     project.upgrade(both)
+    assert project.differences(indexed(name="ssn_index_2", rekey_into="ssn_index")) == []
     after = indexed(name="ssn_index_2")
     source = project.generate(after, "switch")
     project.upgrade(after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, MetaData, Table, create_engine, insert, select, text, update
@@ -35,13 +36,29 @@ class Patient(Base):
     )
 
 
+class Switched(DeclarativeBase):
+    metadata = MetaData()
+
+
+class SwitchedPatient(Switched):
+    """The same table for the first release that searches the second column."""
+
+    __tablename__ = "rekeyed"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ssn: Mapped[str | None] = encrypted(
+        str,
+        index=Equality(unique=True, name="ssn_index_2", rekey_into="ssn_index", domain="ssn"),
+        nullable=True,
+    )
+
+
 STORED = text("SELECT id, ssn_index, ssn_index_2 FROM rekeyed ORDER BY id")
 
 
 class World:
     """Processes over one key table and one database; each has a keyring of its own."""
 
-    def __init__(self, database: Database, realm: object) -> None:
+    def __init__(self, database: Database, realm: UUID) -> None:
         self.database = database
         self.realm = realm
         self.provider, self.store = MemoryProvider(), MemoryKeyStore()
@@ -83,7 +100,7 @@ def made(postgres: Postgres) -> Iterator[Database]:
 
 
 @pytest.fixture
-def world(made: Database, realm: object) -> Iterator[World]:
+def world(made: Database, realm: UUID) -> Iterator[World]:
     with made.connect() as connection:
         connection.execute("TRUNCATE rekeyed")
     world = World(made, realm)
@@ -185,3 +202,20 @@ def test_the_caller_writes_neither_companion(world: World) -> None:
             pytest.raises(vaultdb.StatementRefused, match="filled by vaultdb"),
         ):
             connection.execute(insert(table), {"id": 1, "ssn": "a", name: b"x"})
+
+
+def test_while_releases_switch_neither_misses_rows_of_the_other(world: World) -> None:
+    scope = KeyScope("", "default", Purpose.INDEX)
+    world.process()
+    create_key(world.provider, world.store, world.realm, scope, 2)  # promoted
+    engine = world.process()
+    models = (Patient, SwitchedPatient)
+    for number, writer in enumerate(models):
+        with engine.begin() as connection:
+            connection.execute(insert(writer), {"id": number, "ssn": f"of {number}"})
+        for reader in models:
+            with Session(engine) as session:
+                found = select(reader.id).where(reader.ssn == f"of {number}")
+                assert session.scalars(found).all() == [number]
+            with engine.begin() as connection, pytest.raises(IntegrityError, match="ssn_index"):
+                connection.execute(insert(reader), {"id": 9, "ssn": f"of {number}"})

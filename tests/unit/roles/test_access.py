@@ -95,6 +95,16 @@ def test_the_rotator_may_encrypt_and_empty_what_a_column_adopts_as_long_as_it_do
     assert after["v_rotator"].update == ("secret",)
 
 
+def test_the_rotator_reads_whose_row_it_is_and_fills_both_columns_of_an_index():
+    column = Column("ssn", Encrypted(str, subject="owner", index=Equality(rekey_into="next")))
+    columns = [Column("id", Integer, primary_key=True), Column("of whom", Text, key="owner")]
+    granted = _granted(access(Table("t", MetaData(), *columns, column)))
+    changed = ("ssn", "ssn_index", "next")
+    assert granted["v_rotator"].update == changed
+    assert set(granted["v_rotator"].select) == {"id", "of whom", *changed}
+    assert set(granted["v_ro"].select) == {"id", "of whom"}
+
+
 def test_a_table_without_encrypted_columns_is_open_to_reports_and_closed_to_the_rotator(table):
     granted = _granted(access(table))
     assert granted["v_ro"] == Grant(select=True)
