@@ -23,6 +23,7 @@ from vaultdb.demo.data import read_patients
 if TYPE_CHECKING:
     from vaultdb.demo.job import Step
     from vaultdb.demo.privileges import Privileges
+    from vaultdb.demo.rotation import Counts
     from vaultdb.dev.stack import DevStack
 
 WIDTH = 79
@@ -52,8 +53,9 @@ def command(
     password: Vault leases each. Loads patients through encrypted columns, finds one by SSN, looks
     at the same row with psql and at a dump, exchanges ciphertexts and index values behind the
     application's back, lets each role try what it must not do, undermines the roles as a superuser
-    and repairs them, revokes the application's login, rotates the key-encryption key and reads
-    everything back. Nothing stays running or stored unless --keep.
+    and repairs them, revokes the application's login, rotates the key-encryption key, re-encrypts
+    every row under a new data key while the application goes on writing, retires the old one and
+    reads everything back. Nothing stays running or stored unless --keep.
     """
     patients = read_patients(csv)
     # Only now: SQLAlchemy, Alembic and hvac take longer to import than a bad file to refuse.
@@ -69,10 +71,12 @@ def command(
     seconds = perf_counter() - start
     if as_json:
         found = _as_json(steps, len(patients), seconds, stack if keep else None)
+        found["rotation"] = asdict(demo.rotation.counts)
         print_json(found | _privileges_as_json(demo.privileges))
         return
     Console().print(_table(steps, seconds))
     _print_privileges(demo.privileges)
+    _print_rotation(demo.rotation.counts)
     print(_farewell(stack) if keep else "the servers are stopped, and what they stored is deleted")
 
 
@@ -112,6 +116,17 @@ def _print_privileges(found: Privileges) -> None:
         for line in (drift.problem, f"  {drift.remedy}"):
             print(textwrap.fill(line, WIDTH, subsequent_indent="  "))
     print()
+
+
+def _print_rotation(found: Counts) -> None:
+    print("What became of the old data key")
+    values, met = plural(found.values, "value"), plural(found.conflicts, "row")
+    fate = (
+        f"{found.under_old_key} of {values} are under it. It is {found.old_key}: it opens nothing,"
+        f" and may be destroyed after a week. {met} that the application was just writing had to"
+        " be met again."
+    )
+    print(textwrap.fill(fate, WIDTH), end="\n\n")
 
 
 def _privileges_as_json(found: Privileges) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from vaultdb.demo.privileges import Privileges
+from vaultdb.demo.rotation import Rotation
 from vaultdb.demo.stage import Row, Stage
 from vaultdb.demo.values import Values
 from vaultdb.dev.stack import DevStack
@@ -37,6 +38,7 @@ class Demo:
         self._stage = Stage(stack, patients)
         self.values = Values(self._stage)
         self.privileges = Privileges(self._stage)
+        self.rotation = Rotation(self._stage)
 
     def run(self, began: Callable[[str], None]) -> Iterator[Step]:
         """Take every step; `began` is told its name first.
@@ -55,7 +57,7 @@ class Demo:
             self._stage.close()
 
     def _steps(self) -> Sequence[tuple[str, Callable[[], str]]]:
-        values, privileges = self.values, self.privileges
+        values, privileges, rotation = self.values, self.privileges, self.rotation
         return (
             ("migrate (migrator)", privileges.migrate),
             ("create data keys (key officer)", values.create_keys),
@@ -73,5 +75,8 @@ class Demo:
             ("repair them (roles apply)", privileges.repair),
             ("revoke the app's lease", privileges.revoke),
             ("rotate the KEK (rotator)", values.rotate),
-            ("read everything back", values.read_back),
+            ("rotate the rows, under a writer", rotation.rotate),
+            ("count the writes meanwhile", rotation.compare),
+            ("retire the old data key", rotation.retire),
+            ("read everything back", rotation.read_back),
         )

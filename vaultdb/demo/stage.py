@@ -21,6 +21,10 @@ from vaultdb.settings.model import Role
 LEASED = "leased"
 """The profile of the dev stack without passwords: Vault leases each login."""
 
+SOFT_TTL, HARD_TTL = 1.0, 2.0
+"""Seconds that each process keeps data keys, in place of 300 and 900: a rotation waits until the
+last process knows the new ones, and nobody watches a demo for a quarter of an hour."""
+
 Row = Mapping[str, Any]
 
 
@@ -54,7 +58,10 @@ class Stage:
 
     def settings(self, role: Role | None = None) -> Settings:
         """Return the settings of a role; its login comes from Vault, but for the administrator."""
-        return Settings.load(file=self._file, role=role, profile=LEASED)
+        found = Settings.load(file=self._file, role=role, profile=LEASED)
+        brief = {"soft_ttl": SOFT_TTL, "hard_ttl": HARD_TTL}
+        keyring = found.keyring.model_copy(update=brief)
+        return found.model_copy(update={"keyring": keyring})
 
     def session(self) -> Session:
         """Return a session of the application."""

@@ -100,18 +100,6 @@ class Values:
         expect(not done.failures and verified == done.rewrapped, "not every key was rewrapped")
         return f"KEK version {done.kek_version}, {verified} keys rewrapped"
 
-    def read_back(self) -> str:
-        """Read every patient with keys fetched anew and compare with what was loaded."""
-        stage = self._stage
-        stage.engine.dispose()
-        with stage.session() as session:
-            found = {patient.id: row_of(patient) for patient in session.scalars(select(Patient))}
-        expect(
-            found == {patient["id"]: patient for patient in stage.patients},
-            "what was read is not what was loaded",
-        )
-        return f"{len(found):,} patients, all as loaded"
-
     def _refused(self, column: str, query: Any) -> str:
         stage = self._stage
         with psycopg.connect(stage.conninfo, autocommit=True) as connection:

@@ -94,6 +94,7 @@ def test_the_demo_does_all_that_it_promises_and_cleans_up(terminal: Terminal) ->
     assert results["repair them (roles apply)"] == "2 statements, no drift"
     assert results["revoke the app's lease"] == "session cut, next login works"
     check_privileges(report)
+    check_rotation(report, results)
     assert terminal.leftovers() == []
 
 
@@ -111,6 +112,24 @@ def check_privileges(report: dict[str, Any]) -> None:
         'REVOKE SELECT ON TABLE "public"."patient" FROM PUBLIC',
         "REVOKE vaultdb_owner FROM vaultdb_app",
     ]
+
+
+def check_rotation(report: dict[str, Any], results: dict[str, str]) -> None:
+    rotation = report["rotation"]
+    assert [step["name"] for step in report["steps"]][-4:] == [
+        "rotate the rows, under a writer",
+        "count the writes meanwhile",
+        "retire the old data key",
+        "read everything back",
+    ]
+    assert rotation["writes"] > 0
+    assert rotation["values"] > 15_000
+    assert (rotation["lost"], rotation["under_old_key"]) == (0, 0)
+    assert rotation["old_key"] == "disabled"
+    # what the application wrote with the new key itself was not in need of it
+    assert 1000 - rotation["writes"] <= rotation["reencrypted"] <= 1000 + rotation["writes"]
+    assert results["count the writes meanwhile"].endswith(", of which 0 were lost")
+    assert results["retire the old data key"].endswith(" values, disabled")
 
 
 @pytest.mark.skipif(not SYNTHEA.exists(), reason="VAULTDB_SYNTHEA names no patients.csv of Synthea")
