@@ -163,7 +163,7 @@ def test_keep_leaves_servers_and_says_how_to_reach_and_delete_them(
             timeout=60,
             check=False,
         )
-        assert [key["purpose"] for key in json.loads(status.stdout)] == ["data", "index"]
+        assert [key["purpose"] for key in json.loads(status.stdout)] == ["data", "data", "index"]
     finally:
         deleted = terminal.run(*commands["delete them"].split()[1:])
 
