@@ -11,6 +11,7 @@ import typer
 
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.job_output import TITLES, JobBar, job_as_json, print_line, row_of
+from vaultdb.cli.jobs_queue import add_to
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.db.connect import new_engine
@@ -124,6 +125,9 @@ def quarantine(
     print_table(("key", "column", "reason"), rows, nothing="nothing is in quarantine")
     if total > len(found):
         print(f"and {total - len(found):,} more; say --limit")
+
+
+add_to(app)
 
 
 @contextmanager

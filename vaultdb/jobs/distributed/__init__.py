@@ -1,0 +1,1 @@
+"""Jobs on many machines: chunks as procrastinate jobs on the same database."""
