@@ -1,4 +1,4 @@
-"""Fixture ``report``: what each test under load served and failed, as a table at the end."""
+"""Fixtures ``report`` and ``report_rotation``: what each test saw, in a table at the end."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from collections.abc import Callable
 import pytest
 
 from tests.chaos.load import Outcome
+from tests.chaos.rotating import Counts, Rotating, rotating
 from vaultdb.db.login.leased import LeaseCounters
 
+__all__ = ["Rotating", "rotating"]
+
 Report = Callable[[str, Outcome, LeaseCounters], None]
-_HEAD = ("under load", "served", "failed", "p50 ms", "p99 ms", "logins", "renewals", "forced")
-_rows: list[tuple[str, ...]] = []
+ReportRotation = Callable[[str, Counts], None]
+_LEASES = ("under load", "served", "failed", "p50 ms", "p99 ms", "logins", "renewals", "forced")
+_ROTATIONS = ("meanwhile", "rows", "changed", "conflicts", "quarantined", "lost", "seconds")
+_tables: dict[str, list[tuple[str, ...]]] = {
+    "transactions": [_LEASES],
+    "re-encryption": [_ROTATIONS],
+}
 
 
 @pytest.fixture
 def report() -> Report:
-    """Take down a line of the table."""
+    """Take down a line of the table of transactions."""
 
     def add(name: str, outcome: Outcome, counters: LeaseCounters) -> None:
-        _rows.append(
+        _tables["transactions"].append(
             (
                 name,
                 f"{outcome.served:,}",
@@ -35,14 +43,36 @@ def report() -> Report:
     return add
 
 
+@pytest.fixture
+def report_rotation() -> ReportRotation:
+    """Take down a line of the table of rotations; lost are updates, or values, that are gone."""
+
+    def add(name: str, counts: Counts) -> None:
+        counted = (
+            counts.rows,
+            counts.changed,
+            counts.conflicts,
+            counts.quarantined,
+            counts.lost,
+        )
+        cells = ("-" if number is None else f"{number:,}" for number in counted)
+        _tables["re-encryption"].append((name, *cells, f"{counts.seconds:.1f}"))
+
+    return add
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _rows:
-        return
-    terminalreporter.section("transactions")
-    widths = [max(len(row[place]) for row in (_HEAD, *_rows)) for place in range(len(_HEAD))]
-    for row in (_HEAD, *_rows):
+    for title, rows in _tables.items():
+        if len(rows) > 1:
+            _print(terminalreporter, title, rows)
+
+
+def _print(reporter: pytest.TerminalReporter, title: str, rows: list[tuple[str, ...]]) -> None:
+    reporter.section(title)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         first, *rest = (
             cell.ljust(w) if not i else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
-        terminalreporter.write_line("  ".join((first, *rest)))
+        reporter.write_line("  ".join((first, *rest)))

@@ -10,11 +10,14 @@ from sqlalchemy import Column, Date, Integer, LargeBinary, String, Uuid
 
 from tests.integration.jobs.conftest import open_to_rotator
 from tests.integration.jobs.counting import counted
+from vaultdb.errors import KeyUnavailable
+from vaultdb.jobs.work import runner
 from vaultdb.jobs.work.chunk import run_chunk
 from vaultdb.jobs.work.job import JobState
 from vaultdb.jobs.work.passes import settle
 from vaultdb.jobs.work.runner import run_job
 from vaultdb.jobs.work.split import split_table
+from vaultdb.jobs.work.store import JobStore
 from vaultdb.jobs.work.task import Quarantined
 from vaultdb.jobs.work.worker import Patience
 
@@ -228,3 +231,20 @@ def test_two_ends_of_a_pass_at_once_are_one(numbered, database, store, tools_of)
         other.execute("SELECT pg_advisory_lock(hashtext('vaultdb.job'), %s::integer)", [job.id])
         assert settle(job.id, tools).remaining is None
     assert settle(job.id, tools).state is JobState.FINISHED
+
+
+def test_a_server_that_is_away_when_progress_is_told_does_not_stop_the_workers(
+    numbered, database, store, tools_of, monkeypatch
+):
+    job = start(store, numbered)
+    told, read = [], JobStore.progress
+
+    def away_at_first(self, job_id):
+        monkeypatch.setattr(JobStore, "progress", read)
+        raise KeyUnavailable("cannot read the job's progress: the server is being restarted")
+
+    monkeypatch.setattr(JobStore, "progress", away_at_first)
+    monkeypatch.setattr(runner, "LOOK", 0)
+    result = run_job(job.id, tools_of(numbered.metadata, batch=2), progress=told.append)
+    assert (result.changed, result.remaining) == (100, 0)
+    assert told[-1].changed == 100

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.db.failures import plain_failures
-from vaultdb.errors import VaultDBError
+from vaultdb.errors import KeyUnavailable, VaultDBError
 from vaultdb.jobs.work.job import JobResult, JobState, Progress
 from vaultdb.jobs.work.registry import task_of
 from vaultdb.jobs.work.store import JobStore
@@ -67,8 +67,13 @@ def run_job(
     store = JobStore(tools.engine)
 
     def tell() -> None:
-        if progress is not None:
-            progress(store.progress(job_id))
+        if progress is None:
+            return
+        try:
+            now = store.progress(job_id)
+        except KeyUnavailable:  # the workers put up with it, or say so themselves
+            return
+        progress(now)
 
     patience = patience or Patience()
     if opener is None:
