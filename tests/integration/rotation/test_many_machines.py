@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,4 +167,50 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
             second = start(clinic, "--until-done")
         time.sleep(0.2)
     second.communicate(timeout=20)
+    assert store.progress(job.id).changed == ROWS + 7
+
+
+def test_the_adapter_for_celery_in_the_documentation_works(
+    clinic: Clinic, store: JobStore, job: Job, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/many-machines.md").read_text("utf-8")
+    adapter = page.partition("```python\n")[2].partition("```")[0]
+    with clinic.settings_file.open("a") as settings:
+        settings.write(f'[role.reencryptor.database]\nurl = "{clinic.database.rotator_url}"\n')
+    folder = tmp_path / "celery"
+    queue = folder / "queue"
+    queue.mkdir(parents=True)
+    (folder / "clinic.py").write_text("from tests.integration.rotation.models import Base\n")
+    (folder / "tasks.py").write_text(
+        f"import celery\n{adapter}\n"
+        "app = celery.Celery('tasks', broker='filesystem://')\n"
+        f"folder = {str(queue)!r}\n"
+        "app.conf.update(broker_transport_options={'data_folder_in': folder,\n"
+        "    'data_folder_out': folder, 'control_folder': folder}, worker_hijack_root_logger=False)\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": f"{folder}:{Path(__file__).parents[3]}",
+        "VAULTDB_CONFIG": str(clinic.settings_file),
+    }
+    send = f"import tasks\nfor _ in range(2): tasks.reencrypt.delay({job.id})"
+    subprocess.run([sys.executable, "-c", send], env=environment, check=True, cwd=folder)
+    command = [
+        sys.executable, "-m", "celery", "-A", "tasks", "worker", "--pool", "prefork",
+        "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        worker = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while store.get(job.id).state is not JobState.FINISHED:
+                assert time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.2)
+            worker.terminate()
+            worker.wait(20)
+        finally:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
     assert store.progress(job.id).changed == ROWS + 7
