@@ -15,6 +15,7 @@ from vaultdb.cli.job_output import JobBar
 from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.options import Json, Models, Options, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json
+from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.rotation.rebinding import KIND, RebindSpec, rebind_task
 from vaultdb.jobs.work.job import Job, JobState, Progress
 from vaultdb.jobs.work.runner import run_job
@@ -78,6 +79,11 @@ def command(  # noqa: PLR0917  # typer passes them by name
         job = store.start(
             KIND, table, spec.as_json(), split=lambda connection: split_table(connection, chosen)
         )
+        if dict(job.spec) != spec.as_json():
+            raise ConfigurationError(
+                f"job {job.id} moves values of {table} in another way: look at vaultdb jobs status"
+                f" {job.id}, and let it finish with its own options, or cancel it"
+            )
         bar = JobBar(hidden=as_json)
 
         def told(progress: Progress) -> None:

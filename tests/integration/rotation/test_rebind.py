@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import uuid
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.integration.rotation.conftest import Clinic, Run, disposing, write_lo
 from tests.integration.rotation.models import Patient
 from vaultdb import Equality, encrypted
 from vaultdb.engine.keyring import keyring_for
+from vaultdb.jobs.rotation.rebinding import RebindSpec
 from vaultdb.settings import Settings
 
 
@@ -51,6 +53,11 @@ def person_by_uuid() -> type:
     return Person
 
 
+BETAS = """
+    SELECT p.id FROM patient AS p
+    JOIN vaultdb.data_key AS k ON k.key_id = substr(p.name::bytea, 3, 16)
+    WHERE k.tenant = 'beta' ORDER BY p.id
+"""
 SWITCH = """
     DROP TRIGGER outdated ON "Odd Person";
     ALTER TABLE "Odd Person" DROP CONSTRAINT "Odd Person_pkey", ADD PRIMARY KEY (uid);
@@ -178,3 +185,61 @@ def test_what_does_not_go_together_is_refused(run: Run, clinic: Clinic) -> None:
     assert run("rebind", "patient", "--key", "id").failed_with("--key needs --into")
     ran = run("rebind", "patient", "--to-tenant", "x")
     assert ran.failed_with("--to-tenant needs --tenant")
+
+
+def test_a_job_that_moves_values_to_somebody_else_is_not_joined(run: Run, clinic: Clinic) -> None:
+    for tenant in ("omega", "thief"):
+        assert run("keys", "create", "--tenant", tenant).code == 0
+    forged = RebindSpec("patient", tenant="acme", to_tenant="thief")
+    clinic.query(
+        "WITH forged AS (INSERT INTO vaultdb.job (kind, target, spec)"
+        " VALUES ('rebind', 'patient', %s::jsonb) RETURNING id)"
+        " INSERT INTO vaultdb.job_chunk (job, number) SELECT id, 0 FROM forged",
+        json.dumps(forged.as_json()),
+    )
+    ran = run("rebind", "patient", "--tenant", "beta", "--to-tenant", "omega", "--yes")
+    assert ran.failed_with("moves values of patient in another way")
+    assert rows_of(clinic, "thief") == rows_of(clinic, "omega") == 0
+
+
+def rows_of(clinic: Clinic, tenant: str) -> int:
+    ((count,),) = clinic.query(
+        "SELECT count(*) FROM patient AS p JOIN vaultdb.data_key AS k"
+        " ON k.key_id = substr(p.name::bytea, 3, 16) WHERE k.tenant = %s",
+        tenant,
+    )
+    return int(count)
+
+
+def test_a_column_that_holds_other_values_is_not_written(run: Run, clinic: Clinic) -> None:
+    clinic.query("UPDATE patient SET email_index = NULL")
+    ran = run("rebind", "patient", "--key", "id", "--into", "_index", "--yes")
+    assert ran.failed_with("has a column email_index with values of its own")
+
+
+def test_a_value_of_another_row_is_left_alone(run: Run, clinic: Clinic) -> None:
+    assert run("keys", "create", "--tenant", "omega").code == 0
+    ids = [row[0] for row in clinic.query(BETAS)]
+    swap = "UPDATE patient AS p SET name = o.name FROM patient AS o WHERE p.id = %s AND o.id = %s"
+    clinic.query(swap, *ids[:2])
+    ran = run("rebind", "patient", "--tenant", "beta", "--to-tenant", "omega", "--yes")
+    assert ran.code != 0
+    assert rows_of(clinic, "beta") == 1
+    assert clinic.query("SELECT row_key, column_name, reason FROM vaultdb.job_quarantine") == [
+        ([str(ids[0])], "name", "bad tag")
+    ]
+
+
+def test_a_row_that_a_unique_index_refuses_does_not_stop_the_others(
+    run: Run, clinic: Clinic
+) -> None:
+    assert run("keys", "create", "--tenant", "omega").code == 0
+    ids = [row[0] for row in clinic.query(BETAS)]
+    clinic.query(
+        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF NEW.id::text = '{ids[1]}' THEN RAISE unique_violation; END IF; RETURN NEW; END $$;"
+        f" CREATE TRIGGER refuse BEFORE UPDATE ON patient FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    ran = run("rebind", "patient", "--tenant", "beta", "--to-tenant", "omega", "--yes")
+    assert "moved 2 rows" in ran.out, ran.err
+    assert (rows_of(clinic, "beta"), rows_of(clinic, "omega")) == (1, 2)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import sql
 
 from vaultdb.crypto.envelope import key_id_of
@@ -26,14 +27,19 @@ from vaultdb.jobs.work.task import Batch, Quarantined, Span
 from vaultdb.keys.ring import USABLE
 from vaultdb.keys.wrapped_key import Purpose
 from vaultdb.orm.attachment import encrypted_columns
-from vaultdb.orm.companion import companion_of, companion_values, second_companion_of
+from vaultdb.orm.companion import (
+    companion_of,
+    companion_values,
+    is_companion,
+    second_companion_of,
+)
 from vaultdb.orm.key_columns import key_tag
 from vaultdb.orm.row_key import RowKey, row_key_of
+from vaultdb.orm.types import is_encrypted
 from vaultdb.settings import Settings
 from vaultdb.vault.factory import new_keyring
 
 if TYPE_CHECKING:
-    import psycopg
     from sqlalchemy import Column, Connection, Table
 
     from vaultdb.jobs.work.job import Job
@@ -41,6 +47,12 @@ if TYPE_CHECKING:
     from vaultdb.keys.keyring import Keyring
 
 KIND = "rebind"
+DENIED = "key denied"
+"""The DEK is disabled, destroyed or refused by Vault, or serves other columns."""
+NO_NEW_KEY = "no value of the new key"
+"""The row has none yet, or one that values cannot be bound to."""
+REFUSED = "refused by the database"
+"""A constraint or a unique index does not let the row be stored."""
 
 _READ = sql.SQL(
     "SELECT {keys}, {parts}, {values} FROM {table} AS t WHERE {within} AND ({needs})"
@@ -156,10 +168,9 @@ class Rebind:
         changes = [
             (*cells, *row[: self._size]) for row in rows if any(cells := self._moved(row, bad))
         ]
-        if changes:
-            driver.cursor().executemany(self._write, changes)
+        changed = self._stored(driver, changes, bad)
         last = tuple(rows[-1][: self._size]) if len(rows) == limit else None
-        return Batch(last, len(rows), len(changes), 0, tuple(bad))
+        return Batch(last, len(rows), changed, 0, tuple(bad))
 
     def remaining(self, connection: Connection) -> int:
         """Count the rows that are not moved yet."""
@@ -167,6 +178,38 @@ class Rebind:
         statement = _COUNT.format(table=self._keys.table, needs=self._needs)
         row = driver.execute(statement, self._need_parameters).fetchone()
         return int(row[0]) if row else 0
+
+    def _stored(
+        self,
+        driver: psycopg.Connection[Any],
+        changes: Sequence[Sequence[Any]],
+        bad: list[Quarantined],
+    ) -> int:
+        """Store all rows at once, or one by one when a constraint refuses one of them."""
+        if not changes:
+            return 0
+        try:
+            with driver.transaction():
+                driver.cursor().executemany(self._write, changes)
+        except psycopg.IntegrityError:
+            pass  # outside the handler: the error quotes values
+        else:
+            return len(changes)
+        return sum(self._stored_alone(driver, each, bad) for each in changes)
+
+    def _stored_alone(
+        self, driver: psycopg.Connection[Any], change: Sequence[Any], bad: list[Quarantined]
+    ) -> bool:
+        try:
+            with driver.transaction():
+                driver.execute(self._write, change)
+        except psycopg.IntegrityError:
+            key = tuple(change[-self._size :])
+            filled = zip(self._columns, change, strict=False)
+            name = next(each.source.name for each, value in filled if value is not None)
+            bad.append(Quarantined(key, name, REFUSED))
+            return False
+        return True
 
     @property
     def _size(self) -> int:
@@ -222,7 +265,7 @@ class Rebind:
                 try:
                     envelope, index = self._rebound(each, bytes(values[number]), parts)
                 except (DecryptionError, KeyDenied, ValueRefused) as error:
-                    reason = getattr(error, "reason", None) or "key denied"
+                    reason = getattr(error, "reason", None) or _reason(error)
                     bad.append(Quarantined(tuple(row[:start]), each.source.name, str(reason)))
             cells.append(envelope)
             digests += index
@@ -258,7 +301,8 @@ def rebind_task(job: Job, tools: Tools) -> Rebind:
     """Make the task of a job.
 
     Raises:
-        ConfigurationError: the table is not declared, or a column of the new key is not.
+        ConfigurationError: the table is not declared, or a column of the new key is not, or a
+            column that would be written holds something else.
 
     """
     spec = RebindSpec.of(job.spec)
@@ -267,6 +311,7 @@ def rebind_task(job: Job, tools: Tools) -> Rebind:
         raise ConfigurationError(f"the models have no table {spec.table}")
     if tools.keyring is None:
         raise ConfigurationError("rebind needs a keyring")
+    _refuse_declared(table, spec)
     if spec.key:
         return Rebind(table, spec, tools.keyring, tools.keyring, ())
     reading = Settings.load(profile=spec.profile, role="rotator")
@@ -319,6 +364,29 @@ def _column(table: Table, source: Column[Any], spec: RebindSpec) -> _Column:
         RowKey(columns, tuple(key_tag(each) for each in columns)) if type_.bind != "column" else old
     )
     return _Column(source, source.name + spec.into, old, new)
+
+
+def _reason(error: Exception) -> str:
+    return DENIED if isinstance(error, KeyDenied) else NO_NEW_KEY
+
+
+def _refuse_declared(table: Table, spec: RebindSpec) -> None:
+    """Refuse to write into a column that holds something else: its values would be lost.
+
+    Raises:
+        ConfigurationError: the models say that it is encrypted, or a blind index.
+
+    """
+    if not spec.into:
+        return
+    for each in encrypted_columns(table):
+        target = each.name + spec.into
+        there = next((one for one in table.columns if one.name == target), None)
+        if there is not None and (is_encrypted(there) or is_companion(there)):
+            raise ConfigurationError(
+                f"--into {spec.into}: {table.fullname} has a column {target} with values of its"
+                " own; take another suffix, and add the new columns in SQL only"
+            )
 
 
 def _binding(key: RowKey, parts: dict[Column[Any], Any]) -> bytes:
