@@ -82,9 +82,19 @@ def test_a_file_that_is_cut_off_or_changed_anywhere_is_refused() -> None:
         ("state", "revived"),
         ("key_id", "zz"),
         ("created_at", 5),
+        ("key_id", "00"),
+        ("version", 0),
+        ("version", 2**31),
+        ("kek_version", 2),
+        ("wrapped", ""),
+        ("wrapped", "nonsense"),
+        ("wrapped", "vault:v2:1"),
+        ("wrapped_prev", "nonsense"),
+        ("state", "destroyed"),
+        ("tenant", "a\0b"),
     ],
 )
-def test_a_field_of_another_type_is_refused_although_the_hash_is_right(
+def test_a_field_that_no_key_table_has_is_refused_although_the_hash_is_right(
     field: str, value: object
 ) -> None:
     header, line, _ = encode(backup()).splitlines()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,11 @@ FORMAT = "vaultdb key backup"
 VERSION = 1
 """Of the format; a reader of every version stays for ever."""
 
+_WRAPPED = re.compile(r"[a-z]+:v([1-9][0-9]{0,8}):[A-Za-z0-9+/=]+")
+"""What providers make; whoever unwraps it looks closer."""
+_NUMBERS = range(1, 2**31)
+"""Versions, as the table takes them."""
+_KEY_ID_SIZE = 16
 _TIMES = ("created_at", "rewrapped_at", "state_changed_at")
 
 
@@ -187,7 +193,7 @@ def _row(line: dict[str, Any], realm: UUID) -> KeyRow:
     created_at, rewrapped_at, state_changed_at = (_time(line[name]) for name in _TIMES)
     if created_at is None:
         raise ValueError("a key was created at some time")
-    return KeyRow(
+    row = KeyRow(
         key_id=bytes.fromhex(line["key_id"]),
         realm=realm,
         purpose=Purpose(line["purpose"]).value,
@@ -199,6 +205,23 @@ def _row(line: dict[str, Any], realm: UUID) -> KeyRow:
         **texts,
         **numbers,
     )
+    if not _is_possible(row):
+        raise ValueError("no row of a key table")
+    return row
+
+
+def _is_possible(row: KeyRow) -> bool:
+    """Whether a key table could have the row: a forger's hash is right, and the officer adds it."""
+    if len(row.key_id) != _KEY_ID_SIZE or not (
+        row.version in _NUMBERS and row.kek_version in _NUMBERS
+    ):
+        return False
+    if "\0" in row.tenant + row.keyset + row.subject:
+        return False
+    if row.is_tombstone:
+        return not row.wrapped and row.wrapped_prev is None
+    now, before = _WRAPPED.fullmatch(row.wrapped), _WRAPPED.fullmatch(row.wrapped_prev or "x:v1:x")
+    return now is not None and int(now[1]) == row.kek_version and before is not None
 
 
 def _typed(value: Any, kind: type) -> Any:
