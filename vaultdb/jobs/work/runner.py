@@ -25,9 +25,9 @@ from vaultdb.jobs.work.worker import Patience, work
 from vaultdb.logs import JOBS
 
 if TYPE_CHECKING:
+    from ctypes import c_byte
     from multiprocessing.connection import Connection as Pipe
     from multiprocessing.context import SpawnProcess
-    from multiprocessing.synchronize import Event
 
 Opener = Callable[[], AbstractContextManager[Tools]]
 """Opens a worker's tools in its own process; can be pickled, and holds no key."""
@@ -118,7 +118,8 @@ class _Processes:
 
     def __init__(self, job_id: int, opener: Opener, patience: Patience) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.Event()
+        # Not an event: a worker that is killed while it looks at one leaves it locked for all.
+        self._stop = self._context.RawValue("b", 0)
         self._arguments = (job_id, opener, patience, self._stop)
         self._running: dict[SpawnProcess, Pipe] = {}
         self._error: VaultDBError | None = None
@@ -132,7 +133,7 @@ class _Processes:
                 self._wait()
                 tell()
         finally:
-            self._stop.set()
+            self._stop.value = 1
             for process in self._running:
                 process.join()
         if self._error is not None:
@@ -163,12 +164,12 @@ class _Processes:
             pipe.close()
         if isinstance(error, VaultDBError):
             self._error = error
-            self._stop.set()
+            self._stop.value = 1
         elif process.exitcode:
             self._replace(process)
 
     def _replace(self, process: SpawnProcess) -> None:
-        if self._restarts < RESTARTS and not self._stop.is_set():
+        if self._restarts < RESTARTS and not self._stop.value:
             self._restarts += 1
             JOBS.warning("worker %s ended with %s; starting another", process.pid, process.exitcode)
             self._start()
@@ -178,12 +179,12 @@ class _Processes:
             )
 
 
-def _process(job_id: int, opener: Opener, patience: Patience, stop: Event, pipe: Pipe) -> None:
+def _process(job_id: int, opener: Opener, patience: Patience, stop: c_byte, pipe: Pipe) -> None:
     """Work in a process of its own; ctrl-C is the parent's, which lets the batch be finished."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with opener() as tools:
-            work(job_id, tools, patience=patience, stops=stop.is_set)
+            work(job_id, tools, patience=patience, stops=lambda: bool(stop.value))
     except VaultDBError as error:
         pipe.send(error)
     finally:
