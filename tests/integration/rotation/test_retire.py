@@ -74,6 +74,13 @@ def test_what_cannot_be_counted_keeps_every_key(run: Run, clinic: Clinic, old_ke
     assert "stays: public.Old Copy.name could not be counted: this login may not" in ran.out
 
 
+def test_an_index_key_stays_when_its_blind_index_is_not_found(run: Run, clinic: Clinic) -> None:
+    clinic.query("ALTER TABLE patient RENAME COLUMN email_index TO found_by_nobody")
+    keys = run("keys", "list", "--json").json
+    key = next(each["key_id"] for each in keys if each["purpose"] == "index")
+    assert "patient.email_index could not be counted" in run("keys", "retire", key, "--yes").out
+
+
 def test_a_transaction_that_is_still_open_is_waited_for(
     run: Run, clinic: Clinic, old_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.rotation.ages import Age, ages
 from vaultdb.jobs.rotation.data_keys import by_scope
 from vaultdb.jobs.rotation.usage import Usage, usage
-from vaultdb.keys.wrapped_key import KeyState, WrappedKey
+from vaultdb.keys.wrapped_key import KeyState, Purpose, WrappedKey
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
@@ -135,6 +135,8 @@ class Retirement:
         aged: Mapping[bytes, Age],
         needed: Mapping[bytes, list[str]],
     ) -> Verdict:
+        # Envelopes are found by their domain wherever they are, blind indexes by the models only.
+        is_index = key.scope.purpose is Purpose.INDEX
         reasons = [
             f"{place} has {count:,} {'value' if count == 1 else 'values'} under it; run: vaultdb"
             " rotate --dek"
@@ -148,8 +150,10 @@ class Retirement:
         reasons += [
             f"{each.column.place} could not be counted: {each.column.problem}"
             for each in found.columns
-            if each.column.problem and each.column.place.schema
+            if each.column.problem and (each.column.place.schema or is_index)
         ]
+        if is_index and not self._metadatas:
+            reasons.append("only the models say where its blind indexes are: give --model")
         reasons += self._too_early(key, newest, aged)
         step = NEXT.get(key.state)
         return Verdict(key, None if reasons else step, tuple(reasons))
