@@ -15,7 +15,7 @@ from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.jobs.keys import create_all, summarise
 from vaultdb.jobs.rewrap import plan
 from vaultdb.jobs.verify import verify as verify_keys
-from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose
 
 if TYPE_CHECKING:
     from vaultdb.jobs.keys import ScopeSummary
@@ -141,7 +141,9 @@ def create_keys(  # noqa: PLR0917  # typer passes them by name
         scopes = [KeyScope(owner, keyset, each) for each in purpose.all()]
     with open_provider(settings) as provider, key_store(settings) as store:
         provider.check()
-        results = create_all(provider, store, settings.realm, scopes, new_version=new_version)
+        results = create_all(
+            provider, store, settings.realm, scopes, new_version=new_version, incoming=True
+        )
     if as_json:
         print_json([{**_as_json(key), "created": created} for key, created in results])
         return
@@ -152,14 +154,16 @@ def create_keys(  # noqa: PLR0917  # typer passes them by name
             f"{word} {key.scope.purpose} key of tenant {owner or '-'}, keyset {keyset},{whose}"
             f" version {key.version}, id {key.key_id.hex()}"
         )
+        if key.state is KeyState.INCOMING:
+            print("it is incoming, and searched for only; go on with: vaultdb rotate --dek")
 
 
 @app.command()
 def verify(context: typer.Context, as_json: Json = False) -> None:
     """Open every rewrapped key once, then drop its previous wrapping.
 
-    Opens with the Vault login of [role.reencryptor], which may decrypt and nothing else, and
-    changes the table with the database login of [role.rotator].
+    Opens with the Vault login of the role reencryptor, which may decrypt and nothing else, and
+    changes the table with the database login of the role rotator.
     """
     options = options_of(context)
     opening, changing = options.settings("reencryptor"), options.settings("rotator")

@@ -11,6 +11,7 @@ from vaultdb.cli.job_output import JobBar
 from vaultdb.cli.key_backup import backup_as_json
 from vaultdb.cli.report import plural
 from vaultdb.keys.naming import create_command
+from vaultdb.keys.wrapped_key import Purpose
 
 if TYPE_CHECKING:
     from vaultdb.jobs.keybackup.folder import Written
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from vaultdb.jobs.rotation.plan import RowsPlan
     from vaultdb.jobs.rotation.run import Rotated
     from vaultdb.jobs.work.job import Job, JobResult, Progress
-    from vaultdb.keys.wrapped_key import WrappedKey
+    from vaultdb.keys.wrapped_key import KeyScope, WrappedKey
     from vaultdb.settings.model import Role
 
 SHOWN = 5
@@ -103,7 +104,7 @@ class Done:
         for line in self.left[:SHOWN]:
             print(f"left: {line}")
         if len(self.left) > SHOWN:
-            print(f"left: and {len(self.left) - SHOWN:,} more")
+            print(f"left: and {len(self.left) - SHOWN:,} more, which --json lists")
 
 
 def left_elsewhere(
@@ -115,12 +116,18 @@ def left_elsewhere(
         left.append("the KEK; run where the rotator's login is: vaultdb rotate --kek")
     if rows is not None and missing["officer"]:
         left += [
-            f"run where the officer's login is: {create_command(each.scope)} --new-version"
+            f"run where the officer's login is: {_new_version_command(each.scope)}"
             for each in rows.new_versions
         ]
     if rows is not None and missing["reencryptor"]:
         left.append("the rows; run where the reencryptor's login is: vaultdb rotate --dek")
     return left
+
+
+def _new_version_command(scope: KeyScope) -> str:
+    """Return the command for the next version of this key and of no other beside it."""
+    own = scope.purpose is Purpose.DATA and not scope.subject  # both purposes are the default
+    return f"{create_command(scope)}{' --purpose data' if own else ''} --new-version"
 
 
 def print_kek(done: KekDone) -> None:

@@ -43,6 +43,7 @@ def create_all(
     scopes: Sequence[KeyScope],
     *,
     new_version: bool,
+    incoming: bool = False,
 ) -> list[tuple[WrappedKey, bool]]:
     """Create the keys of scopes that have none; return the newest of each and whether it is new.
 
@@ -54,6 +55,8 @@ def create_all(
         realm: the realm of the settings.
         scopes: each tenant, keyset, purpose and data subject once.
         new_version: create the next versions although there are some.
+        incoming: processes that do not know a new index key yet would miss what is written with
+            it, so one beside an active one is searched for only, until it is promoted.
 
     Raises:
         ConfigurationError: a keyset has no name, or a data subject was to have an index key.
@@ -70,8 +73,9 @@ def create_all(
         if new_version or not there[scope]
     ]
     if wanted:
-        _ensure_keks(provider, [scope for scope, _ in wanted])
-        created = create_keys(provider, store, realm, wanted)
+        ensure_keks(provider, [scope for scope, _ in wanted])
+        waiting = {scope for scope, _ in wanted if incoming and _has_writing_index(there[scope])}
+        created = create_keys(provider, store, realm, wanted, incoming=waiting)
         there.update((row.scope, [row]) for row in created)
     new = {scope for scope, _ in wanted}
     return [(max(there[s], key=lambda row: row.version), s in new) for s in scopes]
@@ -86,7 +90,15 @@ def _check(scope: KeyScope) -> None:
         )
 
 
-def _ensure_keks(provider: KeyProvider, scopes: Collection[KeyScope]) -> None:
+def _has_writing_index(keys: Sequence[WrappedKey]) -> bool:
+    return any(key.scope.purpose is Purpose.INDEX and key.state is KeyState.ACTIVE for key in keys)
+
+
+def ensure_keks(provider: KeyProvider, scopes: Collection[KeyScope]) -> None:
+    """Make the tenants' own KEKs of scopes where they are missing; the realm's is left alone.
+
+    The officer may not read a tenant's KEK, and learns its properties by making it.
+    """
     holders = {id(holder): holder for holder in map(provider.for_scope, scopes)}
     for holder in holders.values():
         if holder is not provider:  # the realm's is made by: vaultdb provision vault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -52,7 +52,12 @@ def create_key(
 
 
 def create_keys(
-    provider: KeyProvider, store: KeyStore, realm: UUID, wanted: Sequence[tuple[KeyScope, int]]
+    provider: KeyProvider,
+    store: KeyStore,
+    realm: UUID,
+    wanted: Sequence[tuple[KeyScope, int]],
+    *,
+    incoming: Collection[KeyScope] = (),
 ) -> Sequence[WrappedKey]:
     """Create the DEKs of many scopes in one transaction; else as `create_key`.
 
@@ -63,6 +68,7 @@ def create_keys(
         store: the key table.
         realm: the installation.
         wanted: scopes, each with its version.
+        incoming: those of them whose index keys are not written with yet.
 
     Raises:
         KeyDenied, KeyUnavailable: as `create_key`; nothing is stored then.
@@ -71,12 +77,17 @@ def create_keys(
     creators = ThreadPoolExecutor(CREATORS, thread_name_prefix="vaultdb-create")
     try:
         made = creators.map(
-            lambda each: _made(provider, realm, each[0], each[1], KeyState.ACTIVE), wanted
+            lambda each: _made(provider, realm, each[0], each[1], _state_of(each[0], incoming)),
+            wanted,
         )
         keys = list(made)
     finally:
         creators.shutdown(cancel_futures=True)
     return store.insert_all(realm, keys)
+
+
+def _state_of(scope: KeyScope, incoming: Collection[KeyScope]) -> KeyState:
+    return KeyState.INCOMING if scope in incoming else KeyState.ACTIVE
 
 
 def _made(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.key_states import KeyStates
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.keys import ensure_keks
 from vaultdb.jobs.rotation.ages import ages
 from vaultdb.jobs.rotation.index_keys import seconds_until_known
 from vaultdb.jobs.rotation.plan import RowsPlan, plan_rows
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from vaultdb.jobs.rotation.selection import Selection
     from vaultdb.jobs.work.job import Job, JobResult, Progress
     from vaultdb.jobs.work.runner import Opener
-    from vaultdb.keys.wrapped_key import WrappedKey
+    from vaultdb.keys.wrapped_key import KeyScope, WrappedKey
 
 CREATED_AT_ONCE = 500
 """Data keys per transaction; a killed run repeats at most these, under the same versions."""
@@ -193,7 +194,9 @@ class RowRotation:
     def _make(self, plans: Sequence[ScopePlan], done: Rotated) -> None:
         if not plans:
             return
+        self._check_keks([each.scope for each in plans])
         with self._logins.provider("officer") as provider, self._logins.store("officer") as store:
+            ensure_keks(provider, [each.scope for each in plans])
             data = [each for each in plans if each.scope.purpose is Purpose.DATA]
             for start in range(0, len(data), CREATED_AT_ONCE):
                 wanted = [
@@ -208,6 +211,12 @@ class RowRotation:
                         provider, store, self._realm, each.scope, version, state=KeyState.INCOMING
                     )
                     self._have_made([key], done)
+
+    def _check_keks(self, scopes: Sequence[KeyScope]) -> None:
+        """Refuse tenants whose KEK is gone: who was shredded gets no new one by a rotation."""
+        with self._logins.provider("reencryptor") as provider:
+            for holder in {id(each): each for each in map(provider.for_scope, scopes)}.values():
+                holder.check()
 
     def _have_made(self, keys: Sequence[WrappedKey], done: Rotated) -> None:
         done.made += keys
