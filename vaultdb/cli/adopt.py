@@ -94,8 +94,8 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
 ) -> None:
     """Encrypt what the old column holds and the encrypted one does not; run again to go on.
 
-    Whoever writes a row meanwhile wins. Keys come from [role.reencryptor], rows are read and
-    written by [role.rotator].
+    Whoever writes a row meanwhile wins. Keys come from the role reencryptor, rows are read and
+    written by the role rotator.
     """
     found = setup(context, model)
     adoption = found.find(table, column)

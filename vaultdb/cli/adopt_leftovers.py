@@ -72,7 +72,7 @@ def status(
 ) -> None:
     """Look for values of the column in the clear, in the server's own files; exit 2 if any is left.
 
-    Decrypts some values as [role.reencryptor] and reads the files as the administrator, after a
+    Decrypts some values as the role reencryptor and reads the files as the administrator, after a
     checkpoint. The values stay in this process.
     """
     found = setup(context, model)

@@ -38,7 +38,8 @@ def list_jobs(
     if as_json:
         print_json([job_as_json(*each) for each in found])
     else:
-        print_table(TITLES, [row_of(*each) for each in found], nothing="there are no jobs")
+        nothing = "there are no jobs" if all_ else "no job is open; --all lists those that are over"
+        print_table(TITLES, [row_of(*each) for each in found], nothing=nothing)
 
 
 @app.command()

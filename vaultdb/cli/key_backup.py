@@ -59,8 +59,8 @@ def restore_command(
 ) -> None:
     """Add the keys of a backup that the key table lacks; what was destroyed stays destroyed.
 
-    Adds with the database login of [role.officer]. What the file knows as more restricted, or
-    under a newer KEK, is changed with the login of [role.rotator].
+    Adds with the database login of the role officer. What the file knows as more restricted, or
+    under a newer KEK, is changed with the login of the role rotator.
     """
     options = options_of(context)
     settings = options.settings("officer")

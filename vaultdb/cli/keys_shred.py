@@ -65,7 +65,7 @@ def shred_command(  # noqa: PLR0917  # typer passes them by name
 ) -> None:
     """Make every value of a tenant unreadable for ever, also in old backups, and certify it.
 
-    Deletes the tenant's key-encryption key in Vault with the login of [role.shredder], turns its
+    Deletes the tenant's key-encryption key in Vault with the login of the role shredder, turns its
     data keys into tombstones and removes its blind-index values. It cannot be undone. Killed in
     the middle, run it again.
     """
@@ -119,7 +119,8 @@ def erase_subject_command(  # noqa: PLR0917  # typer passes them by name
     """Make every value of one data subject unreadable, and certify from when on that is final.
 
     For columns declared with subject=. Destroys the subject's data keys in every keyset and
-    removes its blind-index values, with the database login of [role.shredder]. It cannot be undone.
+    removes its blind-index values, with the database login of the role shredder. It cannot be
+    undone.
     """
     settings = options_of(context).settings("shredder")
     if not subject:

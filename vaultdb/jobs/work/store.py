@@ -185,10 +185,14 @@ def _set_state(connection: Connection, job_id: int, before: Sequence[str], after
     connection.execute(statement.values(state=after.value, changed_at=func.clock_timestamp()))
 
 
+_DONE = {JobState.RUNNING: "resumed"}
+
+
 def _expect(job: Job, state: JobState) -> Job:
     if job.state is not state:
         raise ConfigurationError(
-            f"job {job.id} is {job.state}, so it cannot be {state}; look at: vaultdb jobs list"
+            f"job {job.id} is {job.state}, so it cannot be {_DONE.get(state, state)}; look at:"
+            f" vaultdb jobs status {job.id}"
         )
     return job
 
