@@ -150,10 +150,11 @@ class Rotating:
         return int(self.query("SELECT coalesce(sum(changed), 0) FROM vaultdb.job_chunk")[0][0])
 
     def active_key(self) -> bytes:
-        """Return the id of the one DEK that writes."""
+        """Return the id of the DEK that writes: the newest."""
         ((key_id,),) = self.query(
             "SELECT key_id FROM vaultdb.data_key"
             f" WHERE tenant = '{TENANT}' AND purpose = 'data' AND state = 'active'"
+            " ORDER BY version DESC LIMIT 1"
         )
         return bytes(key_id)
 
