@@ -23,6 +23,7 @@ from vaultdb.jobs.rotation.kek import KekDone, KekRotation
 from vaultdb.jobs.rotation.logins import Logins
 from vaultdb.jobs.rotation.run import How, Rotated, RowRotation
 from vaultdb.jobs.rotation.selection import Selection
+from vaultdb.jobs.work.pace import Pace
 
 if TYPE_CHECKING:
     from vaultdb.jobs.keybackup.folder import Written
@@ -94,6 +95,9 @@ def command(  # noqa: PLR0917  # typer passes them by name
     options = options_of(context)
     wanted = _Wanted.of(kek=kek, dek=dek, rewrap=rewrap)
     selection = Selection(tenant, keyset, tuple(column or ()))
+    Pace(max_lag=max_lag, max_rows_per_second=max_rate)  # refused before a key is made
+    if selection.columns and not wanted.rows:
+        raise ConfigurationError("--column does not go with --kek or --rewrap: it is for --dek")
     names = tuple(model or ())
     models = load_models(list(names), options.settings("rotator")) if wanted.rows else []
     if not models and (dek or selection.columns or keyset is not None):
