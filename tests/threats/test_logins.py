@@ -96,15 +96,19 @@ def test_those_who_hold_keys_do_not_see_the_tables(clinic, database, user):
     denied(database, user, "SELECT * FROM patient", "UPDATE patient SET name = NULL")
 
 
-def test_the_rotator_may_change_nothing_but_the_wrapping(clinic, database):
+def test_the_rotator_may_change_nothing_but_the_wrapping_and_take_rights_away(clinic, database):
     denied(
         database,
         "vaultdb_key_rotator",
-        "UPDATE vaultdb.data_key SET state = 'active'",
         "UPDATE vaultdb.data_key SET version = 9",
+        "UPDATE vaultdb.data_key SET key_id = decode(md5('x'), 'hex')",
         "UPDATE vaultdb.data_key SET tenant = 'other'",
         "DELETE FROM vaultdb.data_key",
     )
+    with database.connect() as connection:
+        connection.execute("UPDATE vaultdb.data_key SET state = 'disabled'")
+    # the trigger speaks; every other refusal is of a privilege
+    denied(database, "vaultdb_key_rotator", "UPDATE vaultdb.data_key SET state = 'active'")
 
 
 # -- in Vault ---------------------------------------------------------------------------------

@@ -110,6 +110,10 @@ def worker(  # noqa: PLR0917  # typer passes them by name
         float | None,
         typer.Option("--max-rows-per-second", metavar="N", help="Of this worker."),
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Take jobs of this kind, too; repeatable.  \\[reencrypt]"),
+    ] = None,
     until_done: Annotated[
         bool, typer.Option("--until-done", help="Stop when the queue is empty.")
     ] = False,
@@ -128,13 +132,22 @@ def worker(  # noqa: PLR0917  # typer passes them by name
         max_rows_per_second=max_rate,
     )
 
+    # Re-encryption keeps every value's tenant and place. Jobs of other kinds move values, as their
+    # spec says, and whoever has the rotator's login may write specs: only what was asked for runs.
+    kinds = {"reencrypt", *(kind or ())}
+
     def tools_of(job: int) -> AbstractContextManager[Tools]:
         engine = new_engine(settings)
         try:
-            table = JobStore(engine).get(job).target
+            found = JobStore(engine).get(job)
         finally:
             engine.dispose()
-        return tools.of(table)()
+        if found.kind not in kinds:
+            raise ConfigurationError(
+                f"job {job} is of kind {found.kind}, which this worker does not take; start one with"
+                f" --kind {found.kind} if you have started that job"
+            )
+        return tools.of(found.target)()
 
     logging.basicConfig(format="%(message)s")
     JOBS.setLevel(logging.INFO)

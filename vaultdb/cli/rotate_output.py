@@ -82,7 +82,8 @@ class Done:
     def has_failed(self) -> bool:
         """Whether something could not be done here, or is stuck."""
         return bool(
-            (self.kek is not None and self.kek.has_failed)
+            (self.kek is None and self.rows is None)
+            or (self.kek is not None and self.kek.has_failed)
             or (self.rows is not None and self.rows.is_stuck)
         )
 

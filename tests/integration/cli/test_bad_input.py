@@ -97,7 +97,11 @@ def test_the_application_may_neither_create_nor_rotate(run: Run, settings_file: 
     app_only = re.sub(r"(?ms)^\[role\.(officer|rotator)\.vault\].*?(?=^\[|\Z)", "", text)
     settings_file.write_text(app_only)
     assert run("keys", "create").failed_with("vault answered 403, permission denied")
-    assert run("rotate", "--yes", "--json").failed_with("permission denied")
+    rotated = run("rotate", "--kek", "--yes", "--json")
+    assert rotated.code == 1
+    assert rotated.json["left"] == [
+        "the KEK; run where the rotator's login is: vaultdb rotate --kek"
+    ]
 
 
 def test_the_applications_database_login_may_not_create_keys(run: Run, settings_file: Path) -> None:
@@ -121,7 +125,7 @@ def test_an_unmigrated_database(
             assert run(*command).failed_with("run: vaultdb migrate up"), command
         doctor = run("doctor")
         assert doctor.code == 1
-        assert "FAIL  schema      revision none, newest 0001; run: vaultdb migrate up" in doctor.out
+        assert "FAIL  schema      revision none, newest 0002; run: vaultdb migrate up" in doctor.out
     finally:
         postgres.drop_database(empty.name)
 
@@ -142,7 +146,7 @@ def test_keys_of_another_realm_in_the_table_are_not_seen(
         connection.execute("SET session_replication_role = replica")
         connection.execute("UPDATE vaultdb.data_key SET realm = %s", (uuid4(),))
     assert run("keys", "list", "--json").json == []
-    assert run("rotate", "--plan", "--json").json["keys"] == 0
+    assert run("rotate", "--plan", "--json").json["kek"]["keys"] == 0
 
 
 def test_the_applications_login_may_not_migrate(
@@ -212,7 +216,7 @@ def test_keys_in_memory_are_out_of_reach(
     run: Run, settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULTDB_KEYS", "memory")
-    assert run("rotate", "--yes").failed_with('this command needs keys = "vault" or "local"')
+    assert run("rotate", "--yes").failed_with('this needs keys = "vault" or "local"')
 
 
 def test_an_unknown_key_provider(
@@ -239,7 +243,7 @@ def test_an_unknown_command_line_option(run: Run) -> None:
 def test_an_unknown_revision(run: Run, settings_file: Path) -> None:
     for command in (("up", "--to", "9"), ("down", "9", "--yes"), ("sql", "--to", "9")):
         ran = run("migrate", *command)
-        assert ran.failed_with("there is no revision 9; known: base, 0001, head")
+        assert ran.failed_with("there is no revision 9; known: base, 0001, 0002, head")
         assert not ran.out
 
 

@@ -170,6 +170,18 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_to_others(
     assert store.progress(job.id).changed == ROWS + 7
 
 
+def test_a_worker_takes_no_job_that_moves_values_unless_told(
+    run: Run, clinic: Clinic, store: JobStore, job: Job
+) -> None:
+    run("jobs", "install", "--yes")
+    clinic.query("UPDATE vaultdb.job SET kind = 'rebind'")
+    run("jobs", "send", str(job.id))
+    worker = start(clinic, "--until-done")
+    out, _ = worker.communicate(timeout=60)
+    assert "which this worker does not take" in out
+    assert store.progress(job.id).changed == 0
+
+
 def test_the_adapter_for_celery_in_the_documentation_works(
     clinic: Clinic, store: JobStore, job: Job, tmp_path: Path
 ) -> None:

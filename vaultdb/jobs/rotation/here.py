@@ -6,7 +6,13 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from vaultdb.errors import VaultDBError, VaultDenied
+from vaultdb.errors import (
+    KeyUnavailable,
+    VaultDBError,
+    VaultDenied,
+    VaultUnavailable,
+    VaultUntrusted,
+)
 from vaultdb.vault.factory import new_client, new_provider
 
 if TYPE_CHECKING:
@@ -33,10 +39,15 @@ def missing_right(load: Callable[[Role], Settings], role: Role) -> str | None:
         load: gives the settings of a role.
         role: rotator, officer or reencryptor.
 
+    Raises:
+        VaultUnavailable, VaultUntrusted: Vault cannot be asked.
+
     """
     try:
         settings = load(role)
         return None if settings.keys != "vault" else _missing_in_vault(settings, role, load)
+    except (KeyUnavailable, VaultUnavailable, VaultUntrusted):
+        raise  # an outage, which takes no right away
     except VaultDBError as error:
         return str(error)
 
