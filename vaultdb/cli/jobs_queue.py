@@ -144,8 +144,8 @@ def worker(  # noqa: PLR0917  # typer passes them by name
             engine.dispose()
         if found.kind not in kinds:
             raise ConfigurationError(
-                f"job {job} is of kind {found.kind}, which this worker does not take; start one with"
-                f" --kind {found.kind} if you have started that job"
+                f"job {job} is of kind {found.kind}, which this worker does not take; if you have"
+                f" started that job, start a worker with --kind {found.kind}"
             )
         return tools.of(found.target)()
 
