@@ -13,7 +13,9 @@ from vaultdb.cli.models import load_models
 from vaultdb.cli.opening import key_store
 from vaultdb.cli.options import Options
 from vaultdb.db.connect import new_engine
+from vaultdb.db.quoting import qualified
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.work.dead_rows import MAX_BLOAT, DeadRows
 from vaultdb.jobs.work.pace import Pace
 from vaultdb.jobs.work.task import Tools
 from vaultdb.vault.factory import new_keyring
@@ -36,6 +38,7 @@ class JobTools:
         threads: workers that share the tools.
         max_lag: seconds that a replica may be behind.
         max_rows_per_second: of each worker.
+        max_bloat: dead rows for each living one, from which on workers wait for autovacuum.
 
     """
 
@@ -45,6 +48,7 @@ class JobTools:
     threads: int = 1
     max_lag: float | None = None
     max_rows_per_second: float | None = None
+    max_bloat: float = MAX_BLOAT
 
     def of(self, table: str) -> JobTools:
         """Return the same for a table."""
@@ -75,4 +79,9 @@ class JobTools:
         raise ConfigurationError(f"the models have no table {self.table}; name them with --model")
 
     def _throttle(self) -> Throttle:
-        return Pace(max_lag=self.max_lag, max_rows_per_second=self.max_rows_per_second)
+        table = qualified(*self.table.split(".", 1))
+        return Pace(
+            max_lag=self.max_lag,
+            max_rows_per_second=self.max_rows_per_second,
+            dead_rows=DeadRows(table, self.max_bloat) if self.max_bloat else None,
+        )

@@ -23,6 +23,7 @@ from vaultdb.jobs.rotation.kek import KekDone, KekRotation
 from vaultdb.jobs.rotation.logins import Logins
 from vaultdb.jobs.rotation.run import How, Rotated, RowRotation
 from vaultdb.jobs.rotation.selection import Selection
+from vaultdb.jobs.work.dead_rows import MAX_BLOAT
 from vaultdb.jobs.work.pace import Pace
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ def command(  # noqa: PLR0917  # typer passes them by name
         float | None,
         typer.Option("--max-rows-per-second", metavar="N", help="Of all workers together."),
     ] = None,
+    max_bloat: Annotated[
+        float,
+        typer.Option(
+            "--max-bloat",
+            metavar="X",
+            min=0,
+            help="Wait for autovacuum from X dead rows for each living one on; 0 never waits.",
+        ),
+    ] = MAX_BLOAT,
     wait: Annotated[
         bool,
         typer.Option(
@@ -103,7 +113,11 @@ def command(  # noqa: PLR0917  # typer passes them by name
     if not models and (dek or selection.columns or keyset is not None):
         raise ConfigurationError(NO_MODELS)
     tools = JobTools(
-        options, names, max_lag=max_lag, max_rows_per_second=max_rate and max_rate / workers
+        options,
+        names,
+        max_lag=max_lag,
+        max_rows_per_second=max_rate and max_rate / workers,
+        max_bloat=max_bloat,
     )
     how = How(workers, wait, options.settings("rotator").keyring.hard_ttl)
     told = Teller(hidden=as_json)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.work.dead_rows import DeadRows
 from vaultdb.jobs.work.pace import SLOW, SMALLEST_BATCH, Pace
 from vaultdb.jobs.work.replica_lag import ReplicaLag
 from vaultdb.jobs.work.throttle import BATCH_ROWS
@@ -101,3 +102,57 @@ def test_who_may_not_see_replicas_is_told_the_remedy() -> None:
     primary.sees = False
     with pytest.raises(ConfigurationError, match=r"the_rotator .* grants it pg_read_all_stats"):
         Pace(max_lag=1.0).before_batch(primary)  # type: ignore[arg-type]
+
+
+class Table:
+    """A table as the statistics show it."""
+
+    def __init__(self) -> None:
+        self.live, self.dead, self.vacuumed, self.naptime = 1_000_000, 0, True, 60.0
+
+    def execute(self, _statement: object, _values: object) -> SimpleNamespace:
+        return SimpleNamespace(one=lambda: self)
+
+
+def test_workers_wait_for_autovacuum_from_a_bound_on() -> None:
+    clock, table = Clock(), Table()
+    dead_rows = DeadRows("t", 0.5, clock=clock)
+
+    def waits(dead: int) -> bool:
+        clock.now += 1
+        table.dead = dead
+        return dead_rows.is_too_many(table)  # type: ignore[arg-type]
+
+    assert [waits(499_000), waits(501_000), waits(501_000), waits(30_000)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_nobody_waits_for_vacuum_for_ever() -> None:
+    clock, table = Clock(), Table()
+    dead_rows = DeadRows("t", 0.5, clock=clock)
+    table.dead, waited = 600_000, 0
+    while dead_rows.is_too_many(table):  # type: ignore[arg-type]
+        clock.now += 1
+        waited += 1
+        assert waited < 300
+    assert waited > 120
+    clock.now += 1
+    table.dead = 1_000_000  # another slice may follow what does not vanish
+    assert not dead_rows.is_too_many(table)  # type: ignore[arg-type]
+    clock.now += 1
+    table.dead = 1_200_000
+    assert dead_rows.is_too_many(table)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("live", "vacuumed"), [(1_000, True), (1_000_000, False)])
+def test_small_tables_and_those_that_nobody_vacuums_are_not_waited_for(
+    live: int, vacuumed: bool
+) -> None:
+    table = Table()
+    table.live, table.vacuumed = live, vacuumed
+    table.dead = 99_000 if vacuumed else 10**9
+    assert not DeadRows("t", 0.5, clock=Clock()).is_too_many(table)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The throttle of a worker on a live system: replicas, a rate, and row locks kept short."""
+"""The throttle of a worker on a live system: replicas, vacuum, a rate, row locks kept short."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.work.dead_rows import DeadRows
 from vaultdb.jobs.work.replica_lag import LOOK, ReplicaLag
 from vaultdb.jobs.work.throttle import BATCH_ROWS
 
@@ -32,6 +33,7 @@ class Pace:
     Args:
         max_lag: seconds that the slowest replica may be behind; None for any.
         max_rows_per_second: of this worker; None for as many as it can.
+        dead_rows: of the table that is worked on; None to leave them to autovacuum.
         clock: seconds, going forward only.
 
     Raises:
@@ -44,6 +46,7 @@ class Pace:
         *,
         max_lag: float | None = None,
         max_rows_per_second: float | None = None,
+        dead_rows: DeadRows | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_lag is not None and max_lag <= 0:
@@ -52,6 +55,7 @@ class Pace:
             raise ConfigurationError("--max-rows-per-second takes rows, more than 0")
         self._max_lag = max_lag
         self._rate = max_rows_per_second
+        self._dead_rows = dead_rows
         self._clock = clock
         self._lag = ReplicaLag(clock)
         self._batch = BATCH_ROWS
@@ -73,6 +77,8 @@ class Pace:
 
         """
         if self._max_lag is not None and self._lag.seconds(connection) > self._max_lag:
+            return LOOK
+        if self._dead_rows is not None and self._dead_rows.is_too_many(connection):
             return LOOK
         if self._rate is None:
             return 0.0
