@@ -42,7 +42,6 @@ TWO_WORKERS = 0.28
 """Rows per second that are promised, in those of the bare batched UPDATE. Wished for were 0.45 and
 0.6; 0.37 and 0.43 were measured on two idle processors, which PostgreSQL shares. See the costs of a
 row in `vaultdb.jobs.reencrypt.task`."""
-"""Promised rows per second, as a part of the baseline's."""
 
 ROTATOR = RoleNames().rotator
 _BARE = text("UPDATE bench_person SET email = email, ssn = ssn WHERE id > :first AND id <= :last")
