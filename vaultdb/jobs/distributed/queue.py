@@ -8,8 +8,10 @@ in `vaultdb.job_chunk` says who works on it, and every batch is stored with its 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from procrastinate import App, JobContext, RetryStrategy
@@ -17,8 +19,9 @@ from procrastinate import App, JobContext, RetryStrategy
 from vaultdb.errors import KeyUnavailable, VaultUnavailable
 from vaultdb.jobs.work.chunk import run_chunk
 from vaultdb.jobs.work.job import JobState
-from vaultdb.jobs.work.passes import settle
+from vaultdb.jobs.work.passes import Settled, settle
 from vaultdb.jobs.work.store import JobStore
+from vaultdb.jobs.work.worker import TICK
 
 if TYPE_CHECKING:
     from procrastinate.connector import BaseConnector
@@ -52,9 +55,9 @@ def queue(connector: BaseConnector, tools_of: OpenTools | None = None) -> App:
     @app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_RETRIES)
     async def chunk(context: JobContext, job: int) -> None:  # pyright: ignore[reportUnusedFunction]
         assert tools_of is not None, "this process only sends"
-        more = await asyncio.to_thread(_step, job, tools_of, context.should_abort)
-        if more:
-            await send(app, job, more, later=AGAIN if more > 1 else 0)
+        following = await asyncio.to_thread(_step, job, tools_of, context.should_abort)
+        if following.count:
+            await send(app, job, following.count, later=following.later)
 
     return app
 
@@ -77,19 +80,53 @@ async def send(app: App, job: int, count: int, *, later: int = 0) -> None:
 
 def unfinished(store: JobStore, job: int) -> int:
     """Return how many chunks of a job are to be sent; at least one, which ends the pass."""
-    progress = store.progress(job)
-    return max(1, progress.chunks - progress.finished_chunks)
+    return max(1, _unfinished(store, job))
 
 
-def _step(job: int, tools_of: OpenTools, stops: Callable[[], bool]) -> int:
-    """Work on one chunk; return how many procrastinate jobs must follow."""
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """The procrastinate jobs that must follow one.
+
+    Args:
+        count: how many.
+        later: seconds before they may start.
+
+    """
+
+    count: int = 0
+    later: int = 0
+
+
+def _step(job: int, tools_of: OpenTools, stops: Callable[[], bool]) -> _Following:
+    """Work on one chunk; return what must follow.
+
+    There are as many procrastinate jobs as chunks that are not finished. One that finds no chunk
+    comes again: a worker may count as dead before the lease of its chunk ends.
+    """
     with tools_of(job) as tools:
         result = run_chunk(job, tools, stops=stops)
         if result.state is not JobState.RUNNING:
-            return 0
+            return _Following()
         if result.number is not None and not result.finished:
-            return 1
+            return _Following(1)
+        store = JobStore(tools.engine)
         settled = settle(job, tools)
-        if settled.state is not JobState.RUNNING or settled.remaining is None:
-            return 0
-        return max(2, unfinished(JobStore(tools.engine), job))
+        # All are finished and another worker looks what is left: it may have looked too early.
+        while _is_open(settled) and not _unfinished(store, job) and not stops():
+            time.sleep(TICK)
+            settled = settle(job, tools)
+        if settled.state is not JobState.RUNNING:
+            return _Following()
+        if settled.remaining is None:
+            ended = result.finished and _unfinished(store, job)
+            return _Following() if ended else _Following(1, AGAIN)
+        return _Following(unfinished(store, job), AGAIN)
+
+
+def _is_open(settled: Settled) -> bool:
+    return settled.state is JobState.RUNNING and settled.remaining is None
+
+
+def _unfinished(store: JobStore, job: int) -> int:
+    progress = store.progress(job)
+    return progress.chunks - progress.finished_chunks
