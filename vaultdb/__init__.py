@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vaultdb.engine import create_async_engine, create_engine, install, plaintext_reads
     from vaultdb.errors import (
+        AuditUnavailable,
         ConfigurationError,
         DecryptionError,
         DevStackError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         KeyRollback,
         KeyUnavailable,
         NotPrepared,
+        PrincipalMissing,
         SchemaError,
         StatementRefused,
         ValueRefused,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acting",
+    "AuditUnavailable",
     "ConfigurationError",
     "DecryptedBatch",
     "DecryptionError",
@@ -56,6 +59,7 @@ __all__ = [
     "KeyUnavailable",
     "KeyringError",
     "NotPrepared",
+    "PrincipalMissing",
     "SchemaError",
     "Settings",
     "StatementRefused",

@@ -7,6 +7,8 @@
     │   └── NotPrepared           an engine that vaultdb has not prepared met an encrypted column
     ├── SchemaError               the database is not migrated, or belongs to another realm
     ├── StatementRefused          a statement that cannot work on encrypted columns
+    │   └── PrincipalMissing      nobody acts, and the audit log must name who does
+    ├── AuditUnavailable          the audit log cannot be written, so nothing is read or written
     ├── ValueRefused              a value that cannot be encrypted or does not fit its column
     ├── DecryptionError           a stored value does not decrypt; never says why
     ├── KeyringError
@@ -28,6 +30,7 @@ value, a key or a token.
 from __future__ import annotations
 
 __all__ = [
+    "AuditUnavailable",
     "ConfigurationError",
     "DecryptionError",
     "DevStackError",
@@ -37,6 +40,7 @@ __all__ = [
     "KeyUnavailable",
     "KeyringError",
     "NotPrepared",
+    "PrincipalMissing",
     "SchemaError",
     "StatementRefused",
     "ValueRefused",
@@ -130,3 +134,11 @@ class VaultRejected(VaultError):
 
 class VaultUntrusted(VaultError):
     """The certificate of the server that answered is not trusted."""
+
+
+class AuditUnavailable(VaultDBError):
+    """The audit log cannot be written, so nothing is done that it should record."""
+
+
+class PrincipalMissing(StatementRefused):
+    """Nobody acts, and the audit log must name who does."""

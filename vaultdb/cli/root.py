@@ -48,6 +48,7 @@ _ENTRIES = (
     _Entry("rebind", "Move values to another primary key, tenant or realm."),
     _Entry("jobs", "Look at jobs, pause, resume and cancel them.", is_group=True),
     _Entry("adopt", "Encrypt a column that holds plaintext.", is_group=True),
+    _Entry("audit", "Verify and read the audit log, and sign its checkpoints.", is_group=True),
     _Entry("decrypt", "Show one encrypted value, for support, with a reason."),
 )
 
