@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from vaultdb.crypto.derive import key_id as key_id_of
+from vaultdb.keys.news import News
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.store import KeyStore
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, WrappedKey, wrapping_context
@@ -28,6 +29,7 @@ def create_key(
     version: int,
     *,
     state: KeyState = KeyState.ACTIVE,
+    news: News | None = None,
 ) -> WrappedKey:
     """Create a DEK, store it committed, and return the row that is there now.
 
@@ -42,13 +44,17 @@ def create_key(
         scope: tenant, keyset, purpose and data subject.
         version: from `next_version`.
         state: `INCOMING` for an index key that is only searched for at first.
+        news: notes the key if it is the one that was stored.
 
     Raises:
         KeyDenied: the provider does not permit it to this role.
         KeyUnavailable: the provider cannot be reached.
 
     """
-    return store.insert(_made(provider, realm, scope, version, state))
+    made = _made(provider, realm, scope, version, state)
+    stored = store.insert(made)
+    _note(news, [made], [stored])
+    return stored
 
 
 def create_keys(
@@ -58,6 +64,7 @@ def create_keys(
     wanted: Sequence[tuple[KeyScope, int]],
     *,
     incoming: Collection[KeyScope] = (),
+    news: News | None = None,
 ) -> Sequence[WrappedKey]:
     """Create the DEKs of many scopes in one transaction; else as `create_key`.
 
@@ -69,6 +76,7 @@ def create_keys(
         realm: the installation.
         wanted: scopes, each with its version.
         incoming: those of them whose index keys are not written with yet.
+        news: notes the keys that were stored, not those of who came first.
 
     Raises:
         KeyDenied, KeyUnavailable: as `create_key`; nothing is stored then.
@@ -83,7 +91,15 @@ def create_keys(
         keys = list(made)
     finally:
         creators.shutdown(cancel_futures=True)
-    return store.insert_all(realm, keys)
+    stored = store.insert_all(realm, keys)
+    _note(news, keys, stored)
+    return stored
+
+
+def _note(news: News | None, made: Sequence[WrappedKey], stored: Sequence[WrappedKey]) -> None:
+    if news is not None:
+        own = {key.key_id for key in made}
+        news.created([key for key in stored if key.key_id in own])
 
 
 def _state_of(scope: KeyScope, incoming: Collection[KeyScope]) -> KeyState:

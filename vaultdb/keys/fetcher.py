@@ -14,7 +14,9 @@ from vaultdb.keys.fault import Fault
 from vaultdb.keys.flights import Flights
 from vaultdb.keys.key_cache import KeyCache
 from vaultdb.keys.lifetimes import DENIED_TTL, UNKNOWN_TTL, Lifetimes
+from vaultdb.keys.listener import KeyListener
 from vaultdb.keys.naming import describe_for_log
+from vaultdb.keys.news import News
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import Ring
 from vaultdb.keys.ring_reader import RingReader
@@ -34,6 +36,7 @@ class Fetcher:
         lifetimes: of what is read.
         counters: what to count in.
         minimum_versions: pinned by configuration, see `Keyring`.
+        listener: hears of what was done with keys, once nobody waits for them.
 
     """
 
@@ -47,6 +50,7 @@ class Fetcher:
         lifetimes: Lifetimes,
         counters: Counters,
         minimum_versions: Mapping[str, int],
+        listener: KeyListener | None = None,
     ) -> None:
         self._realm = realm
         self._provider = provider
@@ -55,7 +59,10 @@ class Fetcher:
         self._clock = lifetimes.clock
         self._counters = counters
         self._minimum_versions = dict(minimum_versions)
-        self._reader = RingReader(realm, provider, store, lifetimes, counters)
+        self._news = News(listener)
+        self._reader = RingReader(
+            realm, provider, store, lifetimes=lifetimes, counters=counters, news=self._news
+        )
         self.reset_after_fork()
 
     @property
@@ -68,6 +75,7 @@ class Fetcher:
         self._lock = threading.Lock()
         self._scopes: Flights[KeyScope] = Flights()
         self._ids: Flights[bytes] = Flights()
+        self._news.forget()  # the parent tells its own
 
     def clear(self) -> None:
         """Forget every DEK."""
@@ -85,12 +93,15 @@ class Fetcher:
             create: make the first key of a scope that has none.
 
         """
-        with self._scopes.claim(scopes) as (mine, theirs):
-            # Looked at again in flight: between the caller's look and its claim, another thread
-            # may have fetched and landed.
-            due = [scope for scope in mine if self._is_due(scope, since, create=create)]
-            if due:
-                self._read(due, create=create)
+        try:
+            with self._scopes.claim(scopes) as (mine, theirs):
+                # Looked at again in flight: between the caller's look and its claim, another
+                # thread may have fetched and landed.
+                due = [scope for scope in mine if self._is_due(scope, since, create=create)]
+                if due:
+                    self._read(due, create=create)
+        finally:
+            self._news.tell()
         for flight in theirs:
             flight.join()
 
@@ -130,9 +141,9 @@ class Fetcher:
     def _create(self, scopes: Sequence[KeyScope]) -> None:
         wanted = [(scope, next_version((), self._pinned(scope))) for scope in scopes]
         if len(wanted) == 1:
-            create_key(self._provider, self._store, self._realm, *wanted[0])
+            create_key(self._provider, self._store, self._realm, *wanted[0], news=self._news)
         else:
-            create_keys(self._provider, self._store, self._realm, wanted)
+            create_keys(self._provider, self._store, self._realm, wanted, news=self._news)
         self._counters.provider_calls += len(wanted)
         self._counters.created += len(wanted)
         kinds = Counter((describe_for_log(scope), version) for scope, version in wanted)
@@ -147,6 +158,8 @@ class Fetcher:
             self._counters.evicted += self._cache.install(rings, now)
             for ring in rings:
                 self._counters.rollbacks += ring.has_rolled_back
+                if ring.has_rolled_back:
+                    self._news.rolled_back(ring.scope, ring.newest_version, ring.floor)
                 for key_id, fault in ring.faults.items():
                     until = now if fault.is_outage else now + DENIED_TTL
                     self._cache.refuse([key_id], fault, until)

@@ -29,6 +29,7 @@ from vaultdb.keys.lifetimes import (
     Lifetimes,
     ten_percent,
 )
+from vaultdb.keys.listener import KeyListener
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.refresher import Refresher
 from vaultdb.keys.ring import Ring
@@ -57,6 +58,7 @@ class Keyring:
         hard_ttl: seconds until a DEK that cannot be refreshed is given up.
         capacity: DEKs to keep, at most; a statement that needs more of them keeps them for its
             while.
+        listener: hears which keys were made, unwrapped and refused.
 
     """
 
@@ -71,6 +73,7 @@ class Keyring:
         soft_ttl: float = SOFT_TTL,
         hard_ttl: float = HARD_TTL,
         capacity: int = CAPACITY,
+        listener: KeyListener | None = None,
         _clock: Clock = BOOT_TIME,
         _jitter: Callable[[], float] = ten_percent,
     ) -> None:
@@ -90,6 +93,7 @@ class Keyring:
             lifetimes=Lifetimes(soft_ttl, hard_ttl, _clock, _jitter),
             counters=self.counters,
             minimum_versions=minimum_versions or {},
+            listener=listener,
         )
         self._refresher = Refresher(self._refresh)
         reset_in_children(self)

@@ -11,6 +11,7 @@ from vaultdb.keys.counters import Counters
 from vaultdb.keys.data_key import DataKey
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.lifetimes import RETRY_AFTER, UNKNOWN_TTL, Lifetimes
+from vaultdb.keys.news import News
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.ring import USABLE, CachedKey, Ring
 from vaultdb.keys.store import KeyStore
@@ -30,6 +31,7 @@ class RingReader:
         store: the key table.
         lifetimes: of what is read.
         counters: updated without a lock, so that a number may rarely miss a concurrent step.
+        news: notes what was unwrapped and what was refused.
 
     """
 
@@ -38,14 +40,17 @@ class RingReader:
         realm: UUID,
         provider: KeyProvider,
         store: KeyStore,
+        *,
         lifetimes: Lifetimes,
         counters: Counters,
+        news: News,
     ) -> None:
         self._realm = realm
         self._provider = provider
         self._store = store
         self._lifetimes = lifetimes
         self._counters = counters
+        self._news = news
         self._troubles = Troubles()
         self.reads = 0
 
@@ -103,11 +108,16 @@ class RingReader:
     def _unwrap(self, rows: Sequence[WrappedKey]) -> Unwrapped:
         self._counters.provider_calls += sum(1 for _ in chunks_by_kek(self._provider, rows))
         results = unwrap_rows(self._provider, self._realm, rows)
-        for result in results.values():
-            if isinstance(result, DataKey):
-                self._counters.unwraps += 1
-            elif result.is_refusal:
-                self._counters.denied += 1
+        unwrapped = [row for row in rows if isinstance(results[row.key_id], DataKey)]
+        denied = [
+            (row, fault.message)
+            for row in rows
+            if isinstance(fault := results[row.key_id], Fault) and fault.is_refusal
+        ]
+        self._counters.unwraps += len(unwrapped)
+        self._counters.denied += len(denied)
+        self._news.unwrapped(unwrapped)
+        self._news.denied(denied)
         return results
 
     def _fill(self, ring: Ring, results: Unwrapped, before: Ring | None) -> None:
