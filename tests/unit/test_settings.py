@@ -10,6 +10,7 @@ import pytest
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.settings import Settings
+from vaultdb.settings.audit import AUDIT_MODE
 from vaultdb.settings.env import settings_of
 from vaultdb.settings.model import MEMORY_REALM
 
@@ -290,3 +291,20 @@ def test_every_setting_is_in_the_reference() -> None:
 def test_settings_survive_a_pickle(file: Path) -> None:
     settings = Settings.load()
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize("keys", ["memory", "local"])
+def test_providers_for_tests_and_development_are_not_audited_unless_told(
+    file: Path, keys: str
+) -> None:
+    assert Settings.load(keys=keys).audit_mode == "off"
+    assert Settings.load(keys=keys, audit={"mode": "relaxed"}).audit_mode == "relaxed"
+
+
+def test_the_audit_mode_can_be_set_by_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().audit_mode == AUDIT_MODE
+    monkeypatch.setenv("VAULTDB_AUDIT_MODE", "strict")
+    assert Settings.load().audit_mode == "strict"
+    monkeypatch.setenv("VAULTDB_AUDIT_MODE", "loose")
+    with pytest.raises(ConfigurationError, match=r"setting audit\.mode: .*VAULTDB_AUDIT_MODE"):
+        Settings.load()

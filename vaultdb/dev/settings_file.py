@@ -19,6 +19,9 @@ DATABASE = "app"
 ADMINISTRATOR = "admin"
 """The role of the settings that sets things up."""
 
+DEVELOPER = "developer"
+"""Who acts, as the audit log has it, where the code names nobody."""
+
 VAULT_ROLES = (*map(str, ROLES), ADMINISTRATOR)
 _USED = tuple(role for role in LEASES if role is not Role.APP)
 """The roles with settings of their own, beside the application."""
@@ -61,6 +64,9 @@ def render_settings(folder: StateFolder, state: DevState, role_ids: dict[str, st
         *_approle(folder, Role.APP, role_ids),
         f"transit_mount = {_quote(TRANSIT_MOUNT)}",
         f"kek = {_quote(KEK)}",
+        "",
+        "[audit]",
+        f"principal = {_quote(DEVELOPER)}",
     ]
     for role in _USED:
         lines += ["", f"[role.{role}.database]", *_database(folder, state, _login(role))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vaultdb.settings.audit import AuditSettings
 from vaultdb.settings.model import (
     DatabaseSettings,
     KeyringSettings,
@@ -12,6 +13,7 @@ from vaultdb.settings.model import (
 )
 
 __all__ = [
+    "AuditSettings",
     "DatabaseSettings",
     "KeyringSettings",
     "KeysetSettings",

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.key_cache import CAPACITY
 from vaultdb.keys.lifetimes import HARD_TTL, SOFT_TTL
 from vaultdb.settings import sources
+from vaultdb.settings.audit import AUDIT_MODE, UNAUDITED, AuditMode, AuditSettings
 from vaultdb.settings.env import Env
+from vaultdb.settings.section import Section
 
 MEMORY_REALM = UUID("00000000-0000-8000-8000-6d656d6f7279")
 """The realm of `keys = "memory"` when none is set: its keys die with the process anyway."""
@@ -56,12 +58,6 @@ Role = Literal[
 """Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
-    )
-
-
 def _read_secret(path: Path, setting: str) -> str:
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,7 +75,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """How to reach PostgreSQL."""
 
     url: Annotated[SecretStr | None, Env("URL")] = Field(
@@ -152,7 +148,7 @@ class DatabaseSettings(_Section):
         return None
 
 
-class VaultSettings(_Section):
+class VaultSettings(Section):
     """How to reach and log in to HashiCorp Vault or OpenBao."""
 
     addr: Annotated[str | None, Env("VAULT_ADDR")] = Field(
@@ -211,7 +207,7 @@ class VaultSettings(_Section):
     )
 
 
-class LocalSettings(_Section):
+class LocalSettings(Section):
     """The KEK file of `keys = "local"`, for development."""
 
     kek_file: Annotated[Path | None, Env("LOCAL_KEK_FILE")] = Field(
@@ -219,7 +215,7 @@ class LocalSettings(_Section):
     )
 
 
-class KeyringSettings(_Section):
+class KeyringSettings(Section):
     """How long and how many data keys are cached."""
 
     soft_ttl: Annotated[float, Env("KEYRING_SOFT_TTL")] = Field(
@@ -257,7 +253,7 @@ class KeyringSettings(_Section):
         return self
 
 
-class KeysetSettings(_Section):
+class KeysetSettings(Section):
     """What holds for one keyset, by its name."""
 
     kek: Literal["realm", "tenant"] = Field(
@@ -266,7 +262,7 @@ class KeysetSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of one process; make them with `load`."""
 
     realm: Annotated[UUID, Env("REALM")] = Field(
@@ -295,6 +291,14 @@ class Settings(_Section):
     vault: VaultSettings = Field(default_factory=lambda: VaultSettings.model_validate({}))
     local: LocalSettings = Field(default_factory=lambda: LocalSettings.model_validate({}))
     keyring: KeyringSettings = Field(default_factory=lambda: KeyringSettings.model_validate({}))
+    audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
+
+    @property
+    def audit_mode(self) -> AuditMode:
+        """The audit mode that is set, or what goes with the key provider."""
+        if self.audit.mode is not None:
+            return self.audit.mode
+        return "off" if self.keys in UNAUDITED else AUDIT_MODE
 
     @property
     def tenant_keysets(self) -> frozenset[str]:
