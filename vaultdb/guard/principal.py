@@ -20,15 +20,21 @@ class Acting:
         principal: who asks, as the audit log shall name them; not secret.
         tenant: whose keys are used; None leaves it to the engine.
         purpose: why, in a word; not secret.
+        request: the id of the request that it happens in; not secret.
 
     """
 
     principal: str
     tenant: str | None = None
     purpose: str | None = None
+    request: str | None = None
 
     def __post_init__(self) -> None:
-        stated: dict[str, object] = {"tenant": self.tenant, "purpose": self.purpose}
+        stated: dict[str, object] = {
+            "tenant": self.tenant,
+            "purpose": self.purpose,
+            "request": self.request,
+        }
         principal: object = self.principal
         if not isinstance(principal, str) or not principal:
             raise ConfigurationError("acting_as needs the name of a principal, such as a user id")
@@ -39,17 +45,22 @@ class Acting:
 
 @contextmanager
 def acting_as(
-    principal: str, *, tenant: str | None = None, purpose: str | None = None
+    principal: str,
+    *,
+    tenant: str | None = None,
+    purpose: str | None = None,
+    request: str | None = None,
 ) -> Iterator[Acting]:
     """Read and write on somebody's behalf, within a `with` block.
 
-    Blocks nest, and the innermost counts; it inherits the tenant of the block around it unless it
-    names one. Each thread and each asyncio task has its own.
+    Blocks nest, and the innermost counts; it inherits the tenant and the request of the block
+    around it unless it names others. Each thread and each asyncio task has its own.
 
     Args:
         principal: who asks, as the audit log shall name them; not secret.
         tenant: whose keys are used; None keeps the tenant of the block around, or the engine's.
         purpose: why, in a word such as "treatment"; not secret.
+        request: the id of the request, for the audit log; None keeps that of the block around.
 
     Raises:
         ConfigurationError: an argument is not a string, or the principal is empty.
@@ -61,9 +72,10 @@ def acting_as(
 
     """
     outer = _acting.get()
-    if tenant is None and outer is not None:
-        tenant = outer.tenant
-    acting = Acting(principal, tenant, purpose)
+    if outer is not None:
+        tenant = outer.tenant if tenant is None else tenant
+        request = outer.request if request is None else request
+    acting = Acting(principal, tenant, purpose, request)
     token = _acting.set(acting)
     try:
         yield acting

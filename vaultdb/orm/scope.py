@@ -7,6 +7,7 @@ still runs for the same tenant. A Session that holds objects of one tenant refus
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -95,7 +96,7 @@ def _acting_for_session(session: Session) -> Acting | None:
         return ambient
     acting = _as_acting(stated)
     if acting.tenant is None and ambient is not None:
-        return Acting(acting.principal, ambient.tenant, acting.purpose)
+        return replace(acting, tenant=ambient.tenant)
     return acting
 
 
@@ -105,7 +106,7 @@ def _ambient_for_session(session: Session) -> Acting | None:
     if ambient is None:
         return captured
     if ambient.tenant is None and captured is not None and captured.tenant is not None:
-        return Acting(ambient.principal, captured.tenant, ambient.purpose)
+        return replace(ambient, tenant=captured.tenant)
     if captured is not None and captured.tenant != ambient.tenant:
         _take_in(session, ambient)
     return ambient
