@@ -8,7 +8,6 @@ that role, not even a superuser of the database.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -239,7 +238,7 @@ def _check_types(opening: Opening) -> None:
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         return b""
 
 
