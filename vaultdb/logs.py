@@ -16,3 +16,5 @@ JOBS = logging.getLogger("vaultdb.jobs")
 """What work over rows waits for, and workers that were lost."""
 ADOPTION = logging.getLogger("vaultdb.adoption")
 """Columns whose plaintext is still written and read."""
+AUDIT = logging.getLogger("vaultdb.audit")
+"""An audit log that cannot be written, and that can be written again."""

@@ -288,8 +288,16 @@ def test_every_setting_is_in_the_reference() -> None:
         assert f"`VAULTDB_{setting.variable}`" in page, setting.variable
 
 
+def test_settings_know_the_role_that_they_were_loaded_for(file: Path) -> None:
+    officer = Settings.load(role="officer")
+    assert officer.role == "officer"
+    assert officer.model_copy(update={"tenant": "x"}).role == "officer"
+    assert Settings.load().role is None
+
+
 def test_settings_survive_a_pickle(file: Path) -> None:
-    settings = Settings.load()
+    settings = Settings.load(role="officer")
+    assert pickle.loads(pickle.dumps(settings)).role == "officer"
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 

@@ -28,6 +28,7 @@ from vaultdb.db.connect import new_engine
 from vaultdb.db.deadline import give_up_after
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.primary import on_primary
 from vaultdb.db.realm import check_realm
 from vaultdb.db.schema import data_key_table as table
 from vaultdb.errors import (
@@ -94,7 +95,7 @@ class PostgresKeyStore:
     ) -> None:
         waits: dict[str, Any] = {} if answer_timeout is None else {"pool_timeout": answer_timeout}
         self._engine = new_engine(
-            _on_primary(settings),
+            on_primary(settings),
             credentials=credentials,
             poolclass=QueuePool,
             pool_size=POOL_SIZE,
@@ -216,16 +217,6 @@ def _login_failures(doing: str) -> Iterator[None]:
     else:
         return
     raise failure
-
-
-def _on_primary(settings: Settings | DatabaseSettings) -> Settings | DatabaseSettings:
-    database = settings.database if isinstance(settings, Settings) else settings
-    if database.primary_url is None:
-        return settings
-    primary = database.model_copy(update={"url": database.primary_url})
-    if isinstance(settings, Settings):
-        return settings.model_copy(update={"database": primary})
-    return primary
 
 
 def wrapped_key(row: Any) -> WrappedKey:

@@ -62,7 +62,12 @@ def create_engine(
     if settings is not None and role in APPLICATIONS:
         refuse_excess_rights(engine, settings)
     return prepare(
-        engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
+        engine,
+        settings=settings,
+        credentials=credentials,
+        keyring=keyring,
+        tenant=tenant,
+        role=role,
     )
 
 
@@ -85,7 +90,12 @@ def create_async_engine(
     if settings is not None and role in APPLICATIONS:
         refuse_excess_rights(engine.sync_engine, settings)
     return prepare(
-        engine, settings=settings, credentials=credentials, keyring=keyring, tenant=tenant
+        engine,
+        settings=settings,
+        credentials=credentials,
+        keyring=keyring,
+        tenant=tenant,
+        role=role,
     )
 
 

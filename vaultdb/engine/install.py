@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from vaultdb.db.auditlog.transactions import follow_transactions
 from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.db.login.attach import attach_login, off_the_loop
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.rights import refuse_excess_rights
+from vaultdb.engine.auditing import auditor_for
 from vaultdb.engine.binary import fetch_in_binary
 from vaultdb.engine.fork import separate_in_children
 from vaultdb.engine.keyring import keyring_for
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from vaultdb.keys.keyring import Keyring
+    from vaultdb.settings.model import Role
 
 AnyEngine = TypeVar("AnyEngine", "Engine", AsyncEngine)
 
@@ -83,6 +86,7 @@ def prepare(
     credentials: Credentials | None = None,
     keyring: Keyring | None = None,
     tenant: str | None = None,
+    role: Role | None = None,
 ) -> AnyEngine:
     """Prepare an engine whose login is in place.
 
@@ -92,17 +96,23 @@ def prepare(
         credentials: of these settings; closed when the engine is disposed of.
         keyring: as for `install`.
         tenant: as for `install`.
+        role: whose login it is; by default that of the settings.
 
     """
+    auditor = None
+    if settings is not None and credentials is not None:
+        auditor = auditor_for(settings, credentials, role=role)
     if keyring is not None:
-        runtime = Runtime(keyring, tenant or "")
+        runtime = Runtime(keyring, tenant or "", auditor=auditor)
     else:
         assert settings is not None
         default = settings.tenant if tenant is None else tenant
-        runtime = Runtime(keyring_for(settings, credentials), default)
+        runtime = Runtime(keyring_for(settings, credentials), default, auditor=auditor)
     root = _root(engine)
     _check_driver(root)
     _prepare(root, runtime)
+    if auditor is not None:
+        follow_transactions(root.dialect)
     if credentials is not None:
         close = credentials.close
         event.listen(root, "engine_disposed", lambda _engine: off_the_loop(close))
@@ -132,7 +142,7 @@ def _prepare(engine: Engine, runtime: Runtime) -> None:
     send_claims(engine)
     follow_sessions()
     follow_flushes()
-    event.listen(engine, "engine_disposed", lambda _engine: runtime.close())
+    event.listen(engine, "engine_disposed", lambda _engine: off_the_loop(runtime.close))
     if dialect.name == "sqlite":
         event.listen(engine, "checkout", _give_functions)
     else:

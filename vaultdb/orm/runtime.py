@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vaultdb.after_fork import reset_in_children
+from vaultdb.audit.auditor import Auditor, NullAuditor
 from vaultdb.errors import NotPrepared
+from vaultdb.orm.opened import Opened
 from vaultdb.orm.plaintext_reads import PlaintextReads
 from vaultdb.orm.tenant import tenant_in_use
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "vaultdb_runtime"
 
+_NO_LOG = NullAuditor()
+
 
 class Runtime:
     """The keyring of an engine, opened at first use, and the tenant that applies by default.
@@ -27,6 +29,7 @@ class Runtime:
         keyring: a keyring that the caller owns and closes, or a function that opens one; what the
             function opens is closed with the engine, and opened again when it is used again.
         default_tenant: the tenant outside of `acting_as(tenant=)`; "" where there are no tenants.
+        auditor: opens what writes the audit log, likewise; None where no log is kept.
 
     """
 
@@ -34,28 +37,31 @@ class Runtime:
         self,
         keyring: Keyring | Callable[[], AbstractContextManager[Keyring]],
         default_tenant: str = "",
+        *,
+        auditor: Callable[[], AbstractContextManager[Auditor]] | None = None,
     ) -> None:
         self.default_tenant = default_tenant
-        self._open: Callable[[], AbstractContextManager[Keyring]] | None = None
-        self._keyring: Keyring | None = None
-        self._opened = ExitStack()
         self.plaintext_reads = PlaintextReads()
-        if callable(keyring):
-            self._open = keyring
-        else:
-            self._keyring = keyring
-        self.reset_after_fork()
-        reset_in_children(self)
+        self._given = None if callable(keyring) else keyring
+        self._keyring = Opened(keyring) if callable(keyring) else None
+        self._auditor = None if auditor is None else Opened(auditor)
 
     @property
     def keyring(self) -> Keyring:
         """The keyring; the first use opens it."""
-        ready = self._keyring
-        return ready if ready is not None else self._open_keyring()
+        if self._keyring is not None:
+            return self._keyring.thing
+        assert self._given is not None
+        return self._given
+
+    @property
+    def auditor(self) -> Auditor:
+        """What writes the audit log; the first use opens it, and connects to nothing yet."""
+        return _NO_LOG if self._auditor is None else self._auditor.thing
 
     def uses(self, keyring: Keyring) -> bool:
         """Return whether this is the keyring that the runtime was given."""
-        return self._open is None and self._keyring is keyring
+        return self._given is keyring
 
     def tenant_now(self) -> str:
         """Return the tenant of the statement whose values are being processed in this thread."""
@@ -63,24 +69,10 @@ class Runtime:
         return self.default_tenant if tenant is None else tenant
 
     def close(self) -> None:
-        """Close the keyring that this runtime opened; it opens another when used again."""
-        if self._open is None:
-            return
-        with self._lock:
-            self._keyring = None
-            opened, self._opened = self._opened, ExitStack()
-        opened.close()
-
-    def reset_after_fork(self) -> None:
-        """Replace the lock in a forked child; a thread of the parent may have held it."""
-        self._lock = threading.Lock()
-
-    def _open_keyring(self) -> Keyring:
-        assert self._open is not None
-        with self._lock:
-            if self._keyring is None:
-                self._keyring = self._opened.enter_context(self._open())
-            return self._keyring
+        """Close what this runtime opened, the log before the keys; it opens others when used."""
+        for opened in (self._auditor, self._keyring):
+            if opened is not None:
+                opened.close()
 
     def __repr__(self) -> str:
         return f"<Runtime tenant={self.default_tenant!r}>"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.key_cache import CAPACITY
@@ -292,6 +292,12 @@ class Settings(Section):
     local: LocalSettings = Field(default_factory=lambda: LocalSettings.model_validate({}))
     keyring: KeyringSettings = Field(default_factory=lambda: KeyringSettings.model_validate({}))
     audit: AuditSettings = Field(default_factory=lambda: AuditSettings.model_validate({}))
+    _role: Role | None = PrivateAttr(None)
+
+    @property
+    def role(self) -> Role | None:
+        """The role that they were loaded for; None is the app, and settings made by hand."""
+        return self._role
 
     @property
     def audit_mode(self) -> AuditMode:
@@ -348,6 +354,8 @@ class Settings(Section):
             ConfigurationError: names the setting, its variable and its key, never a value.
 
         """
-        return sources.load(
+        settings = sources.load(
             cls, profile=profile, role=role, roles=get_args(Role), file=file, overrides=overrides
         )
+        settings._role = role  # noqa: SLF001
+        return settings

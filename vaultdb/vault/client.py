@@ -86,6 +86,11 @@ class VaultClient:
         """How many logins there were up to the token in use; 0 without one."""
         return self._keeper.generation
 
+    @property
+    def entity(self) -> str | None:
+        """The id of the Vault entity that this process works as; None before the first call."""
+        return self._keeper.entity
+
     def call(self, work: Callable[[hvac.Client], T], *, repeatable: bool = True) -> T:
         """Run `work` with an hvac client that is logged in.
 

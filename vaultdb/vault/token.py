@@ -20,6 +20,7 @@ class Token:
         ttl: seconds from then on; infinite for a root token.
         renewable: whether it can be renewed.
         is_ours: made by our login, so that we may revoke it.
+        entity: the id of the Vault entity that it belongs to, or None.
 
     """
 
@@ -28,6 +29,7 @@ class Token:
     ttl: float
     renewable: bool
     is_ours: bool = True
+    entity: str | None = None
     generation: int = 0
     """counts logins; a renewal keeps it"""
 
@@ -44,6 +46,7 @@ class Token:
             asked_at,
             _ttl(take(answer, "auth", "lease_duration")),
             bool(take(answer, "auth", "renewable")),
+            entity=_entity(answer["auth"]),
         )
 
     @classmethod
@@ -51,7 +54,14 @@ class Token:
         """Read the answer of `lookup-self` for a token that somebody gave us."""
         ttl = _ttl(take(answer, "data", "ttl"))
         renewable = bool(answer["data"].get("renewable"))
-        return cls(secret, asked_at, ttl, renewable, is_ours=False)
+        entity = _entity(answer["data"])
+        return cls(secret, asked_at, ttl, renewable, is_ours=False, entity=entity)
+
+
+def _entity(facts: Any) -> str | None:
+    """Read the entity's id; tokens that were not made by a login belong to none."""
+    entity = facts.get("entity_id")
+    return entity if isinstance(entity, str) and entity else None
 
 
 def _ttl(seconds: object) -> float:

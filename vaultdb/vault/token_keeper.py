@@ -95,6 +95,12 @@ class TokenKeeper:
         token = self._token
         return 0 if token is None else token.generation
 
+    @property
+    def entity(self) -> str | None:
+        """The id of the Vault entity of the token in use; None without one."""
+        token = self._token
+        return None if token is None else token.entity
+
     def tell(self, follower: Follower) -> None:
         """Tell `follower`, held weakly, of every login from now on."""
         self._followers.add(follower)

@@ -1,0 +1,3 @@
+"""Writing the audit log to PostgreSQL."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+INSERT INTO vaultdb_audit.chain (chain, opening) VALUES (%(chain)s, %(opening)s)
