@@ -14,7 +14,7 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.settings import DatabaseSettings
 from vaultdb.settings.model import ROLE_PREFIX
 
-_LONGEST_WORD = len("backup_reader")
+_LONGEST_WORD = len("audit_sequencer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,11 @@ class RoleNames:
         return f"{self.prefix}auditor"
 
     @property
+    def sequencer(self) -> str:
+        """Orders the audit log and stores its checkpoints; adds leaves, and changes no record."""
+        return f"{self.prefix}sequencer"
+
+    @property
     def backup(self) -> str:
         """Reads everything, passing row-level security; only backups act as this role."""
         return f"{self.prefix}backup"
@@ -86,5 +91,5 @@ class RoleNames:
         """Every capability role, owners first."""
         return (
             self.owner, self.audit_owner, self.rw, self.ro,
-            self.officer, self.rotator, self.auditor, self.backup,
+            self.officer, self.rotator, self.auditor, self.sequencer, self.backup,
         )  # fmt: skip

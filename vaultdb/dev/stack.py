@@ -39,7 +39,7 @@ from vaultdb.provision.secret_ids import AppRole, issue_secret_id
 from vaultdb.provision.vault_setup import vault
 from vaultdb.provision.vault_spec import ROLES, CertificateSpec, LeaseSpec, VaultSpec
 
-PROVISIONING = 2
+PROVISIONING = 3
 """Raised when roles or policies change, so that the next `up` applies them."""
 
 PORT_ATTEMPTS = 3

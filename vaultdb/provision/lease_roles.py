@@ -26,6 +26,7 @@ def login_of(lease: Lease, names: RoleNames) -> StaticLogin:
         Lease.ROTATOR: names.rotator,
         Lease.OFFICER: names.officer,
         Lease.AUDITOR: names.auditor,
+        Lease.SEQUENCER: names.sequencer,
         Lease.BACKUP: names.backup,
     }[lease]
     return next(login for login in static_logins(names) if login.capability == capability)

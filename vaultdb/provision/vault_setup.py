@@ -9,7 +9,7 @@ from vaultdb.provision.access import policy_of, set_up_approles, set_up_jwt, set
 from vaultdb.provision.database_engine import check_names, rotate_root, set_up_leases
 from vaultdb.provision.pki import set_up_certificates
 from vaultdb.provision.step import Progress, Step
-from vaultdb.provision.transit import check_kek, set_up_transit
+from vaultdb.provision.transit import check_kek, set_up_audit_keys, set_up_transit
 from vaultdb.provision.vault_objects import VaultObjects
 from vaultdb.provision.vault_spec import VaultSpec
 from vaultdb.vault.client import VaultClient
@@ -59,6 +59,7 @@ def vault(
         check_names(spec.leases)
     check_kek(objects, spec.transit_mount, spec.kek)
     set_up_transit(objects, spec.transit_mount, spec.kek)
+    set_up_audit_keys(objects, spec.transit_mount, spec.kek)
     request = None
     if spec.certificates is not None:
         request = set_up_certificates(objects, spec.certificates)

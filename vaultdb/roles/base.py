@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from vaultdb.db.audit_schema import AUDIT_SCHEMA
 from vaultdb.db.grants import privileges
 from vaultdb.db.quoting import parts_of, qualified, quote_name, split_list
 from vaultdb.db.role_names import RoleNames
@@ -17,7 +18,6 @@ from vaultdb.db.schema import MIGRATIONS_SCHEMA, SCHEMA
 from vaultdb.roles.audit import audit_facts
 from vaultdb.roles.fact import Fact
 from vaultdb.roles.functions import function_facts
-from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.snapshot import Snapshot
 from vaultdb.roles.static_logins import StaticLogin, static_logins
 
@@ -70,7 +70,7 @@ class Base:
                 *self._schemas(),
                 *self._own_objects(),
                 *self._settings(),
-                *audit_facts(self.names),
+                *audit_facts(self.names, self.snapshot),
                 *function_facts(self.snapshot, self.names.owner),
             ]
         )

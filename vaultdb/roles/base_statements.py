@@ -79,7 +79,7 @@ class Writer:
                 yield LEAVE, f"REVOKE {fact.object} FROM {fact.who}{by}"
         elif fact.fact == "setting":
             yield SETTINGS, f"{self._whose(fact)} RESET {fact.object}"
-        elif fact.fact == "trigger":
+        elif fact.fact == "trigger" and not audit.is_clone(fact):
             *table, name = parts_of(fact.object)
             yield OBJECTS, f"DROP TRIGGER {qualified(name)} ON {qualified(*table)}"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vaultdb.db.audit_schema import AUDIT_SCHEMA
 from vaultdb.db.quoting import parts_of, qualified, split_list
 from vaultdb.roles.fact import PUBLIC, Fact
-from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.scope import Scope
 from vaultdb.roles.snapshot import Snapshot
 from vaultdb.roles.verdict import Judge, Verdict

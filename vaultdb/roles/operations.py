@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-AUDIT_SCHEMA = "vaultdb_audit"
-"""The schema of the record; its owner is a role of its own."""
+from vaultdb.db.audit_schema import AUDIT_SCHEMA
 
 COLUMNS = ("action", "object", "detail")
 """What a writer gives; the server adds the rest, so that nobody writes in another's name."""

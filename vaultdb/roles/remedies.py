@@ -31,7 +31,8 @@ class Remedies:
         """Return what `roles apply` runs to end a difference."""
         if difference.wanted and audit.makes(difference.wanted):
             is_there = difference.found is not None and difference.found.fact == "trigger"
-            return f"ALTER TABLE {audit.TABLE} ENABLE TRIGGER USER" if is_there else APPLY
+            table, _, _ = difference.fact.object.rpartition(".")
+            return f"ALTER TABLE {table} ENABLE TRIGGER USER" if is_there else APPLY
         missing = [difference.wanted] if difference.wanted else []
         excess = [difference.found] if difference.found else []
         return "; ".join(self.writer.write(missing, excess, self.wanted))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from vaultdb.db.audit_schema import AUDIT_SCHEMA
 from vaultdb.db.grants import privileges
 from vaultdb.db.quoting import literal, parts_of, qualified, quote_name
 from vaultdb.roles.base import READ_ALL
@@ -17,7 +18,6 @@ from vaultdb.roles.functions import (
     restriction_facts,
     source_fact,
 )
-from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan_of
 from vaultdb.roles.scope import DEFAULT_SCHEMA, Scope
 from vaultdb.roles.snapshot import Snapshot

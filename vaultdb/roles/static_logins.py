@@ -53,6 +53,10 @@ def static_logins(names: RoleNames) -> tuple[StaticLogin, ...]:
             settings={**_READ_ONLY, "search_path": "vaultdb_audit, pg_temp"},
         ),
         StaticLogin(
+            f"{prefix}audit_sequencer", names.sequencer, 3,
+            settings={"search_path": "vaultdb_audit, pg_temp"},
+        ),
+        StaticLogin(
             f"{prefix}backup_reader", names.backup, 3, acts_as_capability=True,
             settings={
                 **_READ_ONLY,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
+from vaultdb.db.audit_schema import AUDIT_SCHEMA
 from vaultdb.db.own_path import own_path
 from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.roles.base_statements import Writer
 from vaultdb.roles.drift import Difference, Drift, differences
 from vaultdb.roles.fact import PUBLIC
-from vaultdb.roles.operations import AUDIT_SCHEMA
 from vaultdb.roles.plan import plan
 from vaultdb.roles.problems import problem
 from vaultdb.roles.remedies import Remedies

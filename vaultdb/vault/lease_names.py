@@ -20,6 +20,7 @@ class Lease(StrEnum):
     ROTATOR = "rotator"
     OFFICER = "officer"
     AUDITOR = "auditor"
+    SEQUENCER = "sequencer"
     BACKUP = "backup"
 
     @property

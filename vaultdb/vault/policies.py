@@ -59,6 +59,7 @@ LEASES = {
     Role.OFFICER: Lease.OFFICER,
     Role.ROTATOR: Lease.ROTATOR,
     Role.AUDITOR: Lease.AUDITOR,
+    Role.SEQUENCER: Lease.SEQUENCER,
     Role.MIGRATOR: Lease.MIGRATOR,
     Role.BACKUP: Lease.BACKUP,
 }
@@ -122,6 +123,11 @@ def escrow_key(kek: str) -> str:
     return f"{kek}-escrow"
 
 
+def writer_key(kek: str, role: str) -> str:
+    """Return the name of the ed25519 key that certifies a role's processes for the audit log."""
+    return f"{kek}-writer-{role}"
+
+
 def certificate_role(role: Role) -> str | None:
     """Return the PKI role that signs this role's client certificate, None when it has no login."""
     if role not in LEASES:
@@ -178,6 +184,7 @@ def render_policy(
     rules = [] if tenants and chosen is Role.SHREDDER else list(_keys(chosen, mounts[0], kek))
     if tenants:
         rules += _tenant_keys(chosen, mounts[0], tenants)
+    rules += _audit(chosen, mounts[0], kek)
     if create_keys and chosen is Role.APP:
         rules += [
             Rule(f"{mounts[0]}/datakey/plaintext/{name}", ("update",))
@@ -214,15 +221,22 @@ def _keys(role: Role, mount: str, kek: str) -> Iterator[Rule]:
         case Role.SHREDDER:
             yield Rule(f"{mount}/keys/{kek}", ("read", "delete"))
             yield Rule(config, ("update",), (("deletion_allowed", ()),))
-        case Role.SEQUENCER:
-            yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
-            yield Rule(f"{mount}/sign/{checkpoint_key(kek)}", ("update",))
-        case Role.AUDITOR:
-            yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
-            yield Rule(f"{mount}/keys/{escrow_key(kek)}", ("read",))
-            yield Rule(f"{mount}/decrypt/{escrow_key(kek)}", ("update",))
-        case Role.READER | Role.MIGRATOR | Role.BACKUP:
+        case _:
             return
+
+
+def _audit(role: Role, mount: str, kek: str) -> Iterator[Rule]:
+    """Let each role certify its own processes, and nobody but the auditor open the escrow."""
+    yield Rule(f"{mount}/keys/{escrow_key(kek)}", ("read",))
+    yield Rule(f"{mount}/sign/{writer_key(kek, role)}", ("update",))
+    if role is Role.SEQUENCER:
+        yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
+        yield Rule(f"{mount}/sign/{checkpoint_key(kek)}", ("update",))
+    elif role is Role.AUDITOR:
+        yield Rule(f"{mount}/keys/{checkpoint_key(kek)}", ("read",))
+        yield Rule(f"{mount}/decrypt/{escrow_key(kek)}", ("update",))
+        for each in Role:
+            yield Rule(f"{mount}/keys/{writer_key(kek, each)}", ("read",))
 
 
 def _tenants(kek: str, tenant_keks: str | None) -> str | None:
