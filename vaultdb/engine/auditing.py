@@ -79,13 +79,13 @@ def operator() -> Acting:
 
 def _keys(settings: Settings, credentials: Credentials, role: str) -> AuditKeys:
     if settings.keys in UNAUDITED:
-        return _in_this_process(settings.realm, role)
+        return memory_audit_keys(settings.realm, role)
     vault = settings.vault
     return VaultAuditKeys(credentials.client, mount=vault.transit_mount, kek=vault.kek, role=role)
 
 
 @cache
-def _in_this_process(_realm: UUID, role: str) -> MemoryAuditKeys:
+def memory_audit_keys(_realm: UUID, role: str) -> MemoryAuditKeys:
     """Stand in for Vault, for logs that only this process can verify."""
     return MemoryAuditKeys(role)
 
