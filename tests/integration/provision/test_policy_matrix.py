@@ -23,7 +23,14 @@ from vaultdb.vault.client import VaultClient
 from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.lease_names import Lease
 from vaultdb.vault.login import TokenLogin
-from vaultdb.vault.policies import ALL_TENANTS, LEASES, Role, certificate_role, render_policy
+from vaultdb.vault.policies import (
+    ALL_TENANTS,
+    LEASES,
+    Role,
+    certificate_role,
+    render_policy,
+    writer_key,
+)
 from vaultdb.vault.tenant_kek import tenant_kek
 from vaultdb.vault.transit import KEK_BODY
 
@@ -67,6 +74,8 @@ def place(shared_leasing: Leasing) -> Iterator[Place]:
         admin.write(f"{mount}/keys/{name}", type="aes256-gcm96", derived=True)
     admin.write(f"{mount}/keys/{KEK}-checkpoint", type="ed25519")
     admin.write(f"{mount}/keys/{KEK}-escrow", type="rsa-2048")
+    for role in Role:
+        admin.write(f"{mount}/keys/{writer_key(KEK, role)}", type="ed25519")
     for name in (TENANT, GLOBEX):
         admin.write(f"{mount}/keys/{name}", **KEK_BODY)
     wrapped, of_tenant = (
@@ -164,8 +173,17 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[Role] | set[Role]]] = {
     "rotate the checkpoint key": (post(f"{{mount}}/keys/{CHECKPOINT}/rotate"), set()),
     "export the checkpoint key": (get(f"{{mount}}/export/signing-key/{CHECKPOINT}"), set()),
     "open the escrow": (post(f"{{mount}}/decrypt/{ESCROW}", ciphertext="{escrowed}"), {AUDITOR}),
-    "read the escrow key": (get(f"{{mount}}/keys/{ESCROW}"), {AUDITOR}),
+    "read the escrow key": (get(f"{{mount}}/keys/{ESCROW}"), ALL),
     "export the escrow key": (get(f"{{mount}}/export/encryption-key/{ESCROW}"), set()),
+    **{
+        f"certify a process of {role}": (
+            post(f"{{mount}}/sign/{writer_key(KEK, role)}", input=CONTEXT),
+            {role},
+        )
+        for role in Role
+    },
+    "read a certifying key": (get(f"{{mount}}/keys/{writer_key(KEK, APP)}"), {AUDITOR}),
+    "rotate a certifying key": (post(f"{{mount}}/keys/{writer_key(KEK, APP)}/rotate"), set()),
     # logins
     **{
         f"lease {lease}": (
@@ -194,7 +212,7 @@ OPERATIONS: dict[str, tuple[Operation, frozenset[Role] | set[Role]]] = {
             ),
             may_sign(role),
         )
-        for role in (APP, Role.READER, OFFICER, ROTATOR, AUDITOR, Role.MIGRATOR, Role.BACKUP)
+        for role in HAS_LOGIN - {REENCRYPTOR}
     },
     "issue with a key of vault's": (post("vaultdb-pki/issue/vaultdb-app"), set()),
     "sign whatever it says": (post("vaultdb-pki/sign-verbatim", csr=""), set()),
