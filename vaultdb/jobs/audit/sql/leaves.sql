@@ -1,0 +1,1 @@
+COPY vaultdb_audit.leaf (index, chain, seq, hash) FROM STDIN (FORMAT BINARY)
