@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
@@ -33,7 +34,7 @@ def audited(database: Database) -> Audited:
     """Return settings of the application's login with an audit log; arguments are `[audit]`."""
 
     def make(*, login: str = "vaultdb_app", **audit: Any) -> Settings:
-        section = {"mode": "strict", "principal": "service"} | audit
+        section = {"mode": "strict", "principal": "service", "heartbeat": 60.0} | audit
         return Settings(
             realm=database.realm,
             keys="memory",
@@ -73,28 +74,23 @@ class Log:
 
     def chains(self) -> dict[UUID, list[Record]]:
         """Return the records of every chain, from seq 0 without a gap, each MAC checked."""
-        found: dict[UUID, list[Record]] = {}
-        for opening in self.openings():
-            opening.check(opening.id, str(self.database.realm), self.keys)
-            (first_key,) = self.keys.open([opening.escrow])
-            assert first_key is not None
-            chain, found[opening.id] = Chain(first_key, opening.id), []
-            for stored in self._records(opening.id):
-                assert chain.link(stored.at, stored.body) == stored
-                found[opening.id].append(stored)
-            assert json.loads(found[opening.id][0].body)["opening"] == opening_digest(
-                opening.text()
-            )
-        with self.database.connect() as connection:
-            row = connection.execute("SELECT count(*) FROM vaultdb_audit.event").fetchone()
-        assert row == (sum(map(len, found.values())),), "events without a chain"
+        with self.database.connect() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            openings = self._openings(connection)
+            rows = connection.execute(
+                "SELECT chain, seq, at, body, mac FROM vaultdb_audit.event ORDER BY chain, seq"
+            ).fetchall()
+        found: dict[UUID, list[Record]] = {opening.id: [] for opening in openings}
+        for row in rows:
+            found[row[0]].append(Record(*row))
+        for opening in openings:
+            self._check(opening, found[opening.id])
         return found
 
     def openings(self) -> list[Opening]:
         """Return how each chain begins, the oldest first."""
         with self.database.connect() as connection:
-            query = "SELECT opening FROM vaultdb_audit.chain ORDER BY opened_at"
-            return [Opening.parse(text) for (text,) in connection.execute(query)]
+            return self._openings(connection)
 
     def bodies(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the events of a kind, all but those of chains if None; by chain, then in order."""
@@ -103,13 +99,18 @@ class Log:
             return [body for body in said if not body["event"].startswith("chain.")]
         return [body for body in said if body["event"] == event]
 
-    def _records(self, chain: UUID) -> list[Record]:
-        query = (
-            "SELECT chain, seq, at, body, mac FROM vaultdb_audit.event WHERE chain = %s"
-            " ORDER BY seq"
-        )
-        with self.database.connect() as connection:
-            return [Record(*row) for row in connection.execute(query, [chain])]
+    def _openings(self, connection: psycopg.Connection) -> list[Opening]:
+        query = "SELECT opening FROM vaultdb_audit.chain ORDER BY opened_at"
+        return [Opening.parse(text) for (text,) in connection.execute(query)]
+
+    def _check(self, opening: Opening, records: list[Record]) -> None:
+        opening.check(opening.id, str(self.database.realm), self.keys)
+        (first_key,) = self.keys.open([opening.escrow])
+        assert first_key is not None
+        chain = Chain(first_key, opening.id)
+        for stored in records:
+            assert chain.link(stored.at, stored.body) == stored
+        assert json.loads(records[0].body)["opening"] == opening_digest(opening.text())
 
 
 @pytest.fixture

@@ -114,6 +114,8 @@ class PostgresAuditor:
         """
         if events:
             _check(events)
+            if not connection.in_transaction():
+                connection.begin()  # as a statement would, or its commit() would do nothing
             self._business.write(connection.connection, events)
 
     def close(self) -> None:
@@ -166,7 +168,7 @@ class PostgresAuditor:
     def _stored(self) -> None:
         if not self._heartbeat.is_wanted:
             with self.changed:
-                self._heartbeat.is_wanted = True
+                self._heartbeat.want()
                 self.changed.notify_all()
             self._start()
 

@@ -69,9 +69,11 @@ class Business:
             before = held.chain.head
             try:
                 _insert(lent, held, events)
-            except BaseException:
+            except BaseException as error:
                 if not lent.driver_connection.autocommit:
                     held.chain.restore(before)  # without a COMMIT nothing was stored
+                if isinstance(error, Exception):
+                    _roll_back(lent)
                 raise
             try:
                 commit()
@@ -93,6 +95,14 @@ def _insert(lent: Any, held: Held, events: Sequence[Event]) -> None:
             insert_events(cursor, records)
         finally:
             cursor.close()
+
+
+def _roll_back(lent: Any) -> None:
+    """End the transaction: after a COMMIT that failed SQLAlchemy's pool believes that it has."""
+    try:
+        lent.rollback()
+    except psycopg.Error:
+        lent.invalidate()  # gone, or in two phases
 
 
 def _was_rolled_back(error: psycopg.Error) -> bool:

@@ -19,7 +19,7 @@ class Heartbeat:
     """Says when a heartbeat is due, and what it tells; used under the outbox's lock.
 
     Args:
-        every: seconds between two of them, at least.
+        every: seconds from the first record that a heartbeat covers until it is due.
         chains: of this process, in one log.
 
     """
@@ -34,19 +34,27 @@ class Heartbeat:
 
     def reset_after_fork(self) -> None:
         """Forget that the parent's chains have grown."""
-        self.is_wanted = False
-        self._last = self._clock() - self._every
+        self._due_at: float | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a chain has grown since the last one."""
+        return self._due_at is not None
+
+    def want(self) -> None:
+        """Note that a chain has grown."""
+        if self._due_at is None:
+            self._due_at = self._clock() + self._every
 
     def due_in(self) -> float | None:
         """Return the seconds until the next one is due; None while no chain grows."""
-        return self._last + self._every - self._clock() if self.is_wanted else None
+        return None if self._due_at is None else self._due_at - self._clock()
 
     def beat(self) -> Event | None:
         """Return the heartbeat that is due now, None if none is."""
         due = self.due_in()
         if due is None or due > 0:
             return None
-        self.is_wanted = False
-        self._last = self._clock()
+        self._due_at = None
         heads = [head for chains in self._chains for head in chains.heads()]
         return Event(CHAIN_HEARTBEAT, {"chains": heads}) if heads else None

@@ -37,7 +37,7 @@ class Parcel:
 
     events: Sequence[Stamped]
     waits: bool
-    added_at: float = 0.0
+    added_at: float
     is_waiting: bool = True
     is_done: bool = False
     error: Exception | None = None
@@ -96,7 +96,7 @@ class Outbox:
             AuditUnavailable: they are not.
 
         """
-        parcel = Parcel(events, waits=True)
+        parcel = Parcel(events, waits=True, added_at=self._clock())
         with self.changed:
             self._urgent.append(parcel)
             while parcel.is_waiting and self._sending >= self._senders:
@@ -174,7 +174,7 @@ class Outbox:
             size += len(batch[-1].events)
         for parcel in batch:
             parcel.is_waiting = False
-        return batch
+        return sorted(batch, key=lambda parcel: parcel.added_at)
 
     def _deliver(self, batch: Sequence[Parcel]) -> None:
         failure: Exception | None = AuditUnavailable("the audit log was interrupted; try again")

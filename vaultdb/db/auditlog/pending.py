@@ -77,16 +77,24 @@ class Pending:
 
 def pending_of(lent: Any) -> Pending:
     """Return the events of the transaction on a pool's connection, none at first."""
-    pending: Pending = lent.info.setdefault(_KEY, Pending())
+    pending: Pending = _info(lent).setdefault(_KEY, Pending())
     return pending
 
 
 def find_pending(lent: Any) -> Pending | None:
     """Return the same, or None when nothing was kept."""
-    found: Pending | None = lent.info.get(_KEY)
+    found: Pending | None = _info(lent).get(_KEY)
     return found
 
 
 def forget_pending(lent: Any) -> None:
     """Forget the events of the transaction, which has ended."""
-    lent.info.pop(_KEY, None)
+    _info(lent).pop(_KEY, None)
+
+
+def _info(lent: Any) -> dict[Any, Any]:
+    try:
+        info: dict[Any, Any] = lent.info
+    except NotImplementedError:
+        return {}  # SQLAlchemy's first questions, before the pool has the connection
+    return info

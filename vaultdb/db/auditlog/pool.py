@@ -45,6 +45,7 @@ class LogPool:
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=ANSWER_TIMEOUT,
+            pool_reset_on_return=None,  # nothing is left open, and it takes a while
         )
         give_up_after(self._engine, ANSWER_TIMEOUT)
         event.listen(self._engine, "checkout", _refuse_cut)

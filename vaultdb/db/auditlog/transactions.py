@@ -30,12 +30,7 @@ def follow_transactions(dialect: Any) -> None:
 
 
 def _commit(commit: Callable[[Any], None], lent: Any) -> None:
-    pending = find_pending(lent)
-    if pending is None or pending.committer is None or not pending.events:
-        commit(lent)
-    else:
-        pending.committer.commit_with(lent, pending.events, partial(commit, lent))
-    forget_pending(lent)
+    _write(lent, partial(commit, lent))
 
 
 def _rollback(rollback: Callable[[Any], None], lent: Any) -> None:
@@ -65,14 +60,7 @@ def _prepare(prepare: Callable[[Any, Any], None], connection: Any, xid: Any) -> 
 
     Whether they stay is decided later, and perhaps by another process.
     """
-    lent = connection.connection
-    pending = find_pending(lent)
-    if pending is None or pending.committer is None or not pending.events:
-        prepare(connection, xid)
-    else:
-        work = partial(prepare, connection, xid)
-        pending.committer.commit_with(lent, pending.events, work, is_final=False)
-    forget_pending(lent)
+    _write(connection.connection, partial(prepare, connection, xid), is_final=False)
 
 
 def _commit_prepared(
@@ -92,6 +80,18 @@ def _commit_prepared(
 def _rollback_prepared(rollback: Callable[..., None], connection: Any, *arguments: Any) -> None:
     forget_pending(connection.connection)
     rollback(connection, *arguments)
+
+
+def _write(lent: Any, commit: Callable[[], None], *, is_final: bool = True) -> None:
+    """Commit with the events; afterwards the transaction has ended in any case."""
+    pending = find_pending(lent)
+    try:
+        if pending is None or pending.committer is None or not pending.events:
+            commit()
+        else:
+            pending.committer.commit_with(lent, pending.events, commit, is_final=is_final)
+    finally:
+        forget_pending(lent)
 
 
 _AROUND: dict[str, Callable[..., None]] = {
