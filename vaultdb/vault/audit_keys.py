@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from vaultdb.after_fork import reset_in_children
 from vaultdb.audit.keys import EscrowKey
-from vaultdb.errors import VaultError, VaultRejected
+from vaultdb.errors import ConfigurationError, VaultError, VaultRejected
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.logs import VAULT
 from vaultdb.vault.answers import take
 from vaultdb.vault.client import VaultClient
-from vaultdb.vault.policies import escrow_key
+from vaultdb.vault.policies import Role, escrow_key, writer_key
 
 ESCROW_TTL = 3600.0
 """Seconds after which Vault is asked whether the escrow key has a newer version."""
@@ -85,9 +85,10 @@ class VaultAuditKeys:
 
         Raises:
             VaultError: Vault does not answer, or the role may not write the log.
+            ConfigurationError: Vault has no such role.
 
         """
-        path = f"/v1/{self._mount}/sign/{writer_key(self._kek, self._role)}"
+        path = f"/v1/{self._mount}/sign/{writer_key(self._kek, _known(self._role))}"
         body = {"input": base64.b64encode(statement).decode()}
         answer = self._client.call(lambda vault: vault.adapter.post(path, json=body))
         signature = take(answer, "data", "signature")
@@ -113,9 +114,12 @@ class VaultAuditKeys:
         return EscrowKey(_rsa(str(pem), f"{self._mount}/keys/{name}"), int(newest))
 
 
-def writer_key(kek: str, role: str) -> str:
-    """Return the name of the Ed25519 key that certifies processes of a role."""
-    return f"{kek}-writer-{role}"
+def _known(role: str) -> Role:
+    try:
+        return Role(role)
+    except ValueError:
+        text = f"the role {role!r} writes no audit log; use the settings of one that does"
+    raise ConfigurationError(text)
 
 
 def _rsa(pem: str, name: str) -> RSAPublicKey:
