@@ -164,7 +164,7 @@ def epoch_of(origin: str, realm: str) -> int:
     """
     base, _, number = origin.removeprefix("vaultdb-audit/").partition("/")
     epoch = int(number) if number.isascii() and number.isdecimal() else 1
-    if base != realm or origin != origin_of(realm, epoch):
+    if base != realm or epoch < 1 or origin != origin_of(realm, epoch):
         raise NoteError(f"the checkpoint belongs to the log {origin!r}, not to this realm's")
     return epoch
 
