@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vaultdb.settings.env import Env
 from vaultdb.settings.section import Section
@@ -59,3 +59,16 @@ class AuditSettings(Section):
     chain_age: Annotated[float, Env("AUDIT_CHAIN_AGE")] = Field(
         CHAIN_AGE, gt=0, description="seconds after which a chain ends and another begins"
     )
+    checkpoints: Annotated[tuple[str, ...], Env("AUDIT_CHECKPOINTS")] = Field(
+        (), description="URLs that get each signed checkpoint; in the environment with commas"
+    )
+    sinks: Annotated[tuple[str, ...], Env("AUDIT_SINKS")] = Field(
+        (), description="URLs that get a copy of each event; in the environment with commas"
+    )
+
+    @field_validator("checkpoints", "sinks", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
