@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import pytest
 
@@ -16,9 +17,11 @@ Report = Callable[[str, Outcome, LeaseCounters], None]
 ReportRotation = Callable[[str, Counts], None]
 _LEASES = ("under load", "served", "failed", "p50 ms", "p99 ms", "logins", "renewals", "forced")
 _ROTATIONS = ("meanwhile", "rows", "changed", "conflicts", "quarantined", "lost", "seconds")
+_AUDIT = ("what happened", "what was counted")
 _tables: dict[str, list[tuple[str, ...]]] = {
     "transactions": [_LEASES],
     "re-encryption": [_ROTATIONS],
+    "audit": [_AUDIT],
 }
 
 
@@ -39,6 +42,23 @@ def report() -> Report:
                 str(counters.forced),
             )
         )
+
+    return add
+
+
+class ReportAudit(Protocol):
+    """Takes down a line of the table of the audit log."""
+
+    def __call__(self, name: str, **counts: int) -> None: ...
+
+
+@pytest.fixture
+def report_audit() -> ReportAudit:
+    """Take down a line of the table of the audit log."""
+
+    def add(name: str, **counts: int) -> None:
+        counted = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        _tables["audit"].append((name, counted))
 
     return add
 
