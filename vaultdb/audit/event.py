@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
@@ -14,9 +14,7 @@ from vaultdb.audit.row_name import RowName
 from vaultdb.errors import ConfigurationError
 from vaultdb.guard.principal import Acting
 
-Json: TypeAlias = (
-    "str | int | bool | RowName | list[Json] | tuple[Json, ...] | Mapping[str, Json] | None"
-)
+Json: TypeAlias = "str | int | bool | RowName | Sequence[Json] | Mapping[str, Json] | None"
 """What a field may hold. No floats: their text differs from library to library."""
 
 BODY_VERSION: Final = 1

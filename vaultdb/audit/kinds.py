@@ -106,7 +106,7 @@ DATA_READ: Final = EventKind(
     2000,
     "data.read",
     "Values are about to be decrypted; in strict mode this is committed before they are.",
-    ("id", "tables", "columns", "statement"),
+    ("id", "tables", "columns", "searched", "statement"),
 )
 DATA_READ_FINISHED: Final = EventKind(
     2001,

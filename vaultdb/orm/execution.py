@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
-from vaultdb.orm.key_loading import keysets_of, load_keys
+from vaultdb.errors import KeyDenied, StatementRefused
+from vaultdb.orm.auditing.failures import note_denial
+from vaultdb.orm.auditing.reads import AuditFetch, Reading, announce
+from vaultdb.orm.key_loading import KeysetUse, keysets_of, load_keys
 from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.scope import tenant_for
 from vaultdb.orm.subject_keys import SubjectColumn, load_subject_keys, subject_columns_of
@@ -22,6 +25,8 @@ class EncryptionContext:
 
     vaultdb_tenant: str | None = None
     """the tenant of an execution that touches encrypted columns"""
+    vaultdb_reading: Reading | None = None
+    """what the audit log was told of an execution that decrypts"""
 
     @classmethod
     def _init_compiled(  # its last parameters differ between versions of SQLAlchemy
@@ -34,17 +39,16 @@ class EncryptionContext:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        tenant = None
+        tenant = reading = None
         uses = keysets_of(compiled)
         if uses:
-            runtime = runtime_of(dialect)
-            tenant = tenant_for(connection, runtime)
-            load_keys(runtime.keyring, tenant, uses)
+            tenant, reading = _begin(dialect, connection, execution_options, compiled, uses)
             tenant_in_use.switch_to(tenant)
         context = super()._init_compiled(  # type: ignore[misc]
             dialect, connection, dbapi_connection, execution_options, compiled, *args, **kwargs
         )
         context.vaultdb_tenant = tenant
+        context.vaultdb_reading = reading
         return context
 
     def _setup_result_proxy(self) -> Any:
@@ -57,7 +61,23 @@ class EncryptionContext:
             subjects = subject_columns_of(self.compiled)  # type: ignore[attr-defined]
             fetch: Any = TenantFetch if not subjects else partial(SubjectFetch, self, subjects)
             result.cursor_strategy = fetch(result.cursor_strategy, tenant)
+            if self.vaultdb_reading is not None:
+                result.cursor_strategy = AuditFetch(result.cursor_strategy, self.vaultdb_reading)
         return result
+
+
+def _begin(
+    dialect: Any, connection: Any, options: Any, compiled: Any, uses: Sequence[KeysetUse]
+) -> tuple[str, Reading | None]:
+    """Find the tenant, load the keys, and tell the audit log what will be decrypted."""
+    runtime = runtime_of(dialect)
+    try:
+        tenant = tenant_for(connection, runtime)
+        load_keys(runtime.keyring, tenant, uses)
+        return tenant, announce(connection, runtime.auditor, compiled, tenant, options)
+    except (StatementRefused, KeyDenied) as error:
+        note_denial(error, connection, runtime, "read")
+        raise
 
 
 class TenantFetch:

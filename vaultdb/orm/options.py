@@ -58,6 +58,7 @@ class Options:
     subject: str | None = None
     adopts: str | None = None
     plaintext: Plaintext = "forbid"
+    sensitive: bool = False
 
     def __post_init__(self) -> None:
         if self.index is not None and not isinstance(self.index, Equality):
@@ -66,6 +67,8 @@ class Options:
             raise ConfigurationError(
                 'bind= takes "row", "column" or a tuple of key column names such as ("id",)'
             )
+        if self.sensitive not in (True, False):
+            raise ConfigurationError("sensitive= takes True or False")
         if self.validate is not None and not callable(self.validate):
             raise ConfigurationError("validate= takes a function of one value, or None")
         if not _is_pad(self.pad):

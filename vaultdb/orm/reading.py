@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vaultdb.crypto.envelope import MAGIC
 from vaultdb.crypto.reason import Reason
 from vaultdb.crypto.row_binding import COLUMN_ONLY
-from vaultdb.errors import DecryptionError, StatementRefused
+from vaultdb.errors import DecryptionError, StatementRefused, VaultDBError
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.auditing.failures import noted_failure
 from vaultdb.orm.plaintext import plaintext_reader
 from vaultdb.orm.runtime import Runtime, runtime_of
 from vaultdb.orm.sections import split_sections, verify_sections
@@ -67,15 +68,18 @@ def _row_reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
             return read_slowly(value)
         key_id = value[start + _KEY_ID_START : start + _KEY_ID_END]
         last_id, last_key = in_use.last_key
-        key = last_key() if key_id == last_id else None
-        if key is None:
-            key = key_to_read_with(key_id, keyset, runtime_of(dialect))
-            in_use.last_key = (key_id, weakref.ref(key))
-            trusted = key.scope
-        elif key.scope is not trusted:
-            check_scope(key, keyset, runtime_of(dialect))
-            trusted = key.scope
-        return decode(key.decrypt_bound(identity, value, start))
+        try:
+            key = last_key() if key_id == last_id else None
+            if key is None:
+                key = key_to_read_with(key_id, keyset, runtime_of(dialect))
+                in_use.last_key = (key_id, weakref.ref(key))
+                trusted = key.scope
+            elif key.scope is not trusted:
+                check_scope(key, keyset, runtime_of(dialect))
+                trusted = key.scope
+            return decode(key.decrypt_bound(identity, value, start))
+        except VaultDBError as error:
+            raise noted_failure(error, runtime_of(dialect), type_, value) from None
 
     return read
 
@@ -89,13 +93,16 @@ def _reader(type_: Encrypted[T], dialect: Dialect) -> Reader[T]:
     def read(value: Any) -> T | None:
         if value is None:
             return None
-        row, rest = _take_row(value, row_bound, comes_alone=comes_alone)
-        sections, envelope = split_sections(rest, type_)
         runtime = runtime_of(dialect)
-        key = key_to_read_with(envelope[_KEY_ID_START:_KEY_ID_END], type_.keyset, runtime)
-        plain = type_.decode(key.decrypt(identity, envelope, row))
-        if sections:
-            verify_sections(sections, type_, plain, runtime)
+        try:
+            row, rest = _take_row(value, row_bound, comes_alone=comes_alone)
+            sections, envelope = split_sections(rest, type_)
+            key = key_to_read_with(envelope[_KEY_ID_START:_KEY_ID_END], type_.keyset, runtime)
+            plain = type_.decode(key.decrypt(identity, envelope, row))
+            if sections:
+                verify_sections(sections, type_, plain, runtime)
+        except VaultDBError as error:
+            raise noted_failure(error, runtime, type_, value) from None
         return plain
 
     return read

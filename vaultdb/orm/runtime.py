@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaultdb.audit.auditor import Auditor, NullAuditor
 from vaultdb.errors import NotPrepared
+from vaultdb.orm.auditing.own_events import emit_event
 from vaultdb.orm.opened import Opened
 from vaultdb.orm.plaintext_reads import PlaintextReads
 from vaultdb.orm.tenant import tenant_in_use
@@ -15,6 +16,7 @@ from vaultdb.orm.tenant import tenant_in_use
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
+    from vaultdb.audit.event import Event
     from vaultdb.keys.keyring import Keyring
 
 ATTRIBUTE = "vaultdb_runtime"
@@ -58,6 +60,14 @@ class Runtime:
     def auditor(self) -> Auditor:
         """What writes the audit log; the first use opens it, and connects to nothing yet."""
         return _NO_LOG if self._auditor is None else self._auditor.thing
+
+    def emit(self, target: Any, event: Event) -> None:
+        """Record an event of the application; see `vaultdb.audit.emit`."""
+        emit_event(self.auditor, target, event)
+
+    def audit_with(self, auditor: Auditor) -> None:
+        """Have events recorded by this auditor from now on, as tests do."""
+        self._auditor = Opened(lambda: nullcontext(auditor))
 
     def uses(self, keyring: Keyring) -> bool:
         """Return whether this is the keyring that the runtime was given."""

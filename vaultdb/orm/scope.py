@@ -58,7 +58,7 @@ def acting_for(connection: Connection) -> Acting | None:
         ConfigurationError: `session.info["vaultdb.principal"]` is not usable.
 
     """
-    session = _session_of(connection)
+    session = session_of(connection)
     return current() if session is None else _acting_for_session(session)
 
 
@@ -69,7 +69,7 @@ def tenant_for(connection: Connection, runtime: Runtime) -> str:
         StatementRefused: the Session holds objects of another tenant.
 
     """
-    session = _session_of(connection)
+    session = session_of(connection)
     if session is None:
         return _tenant_of(current(), runtime)
     tenant = _tenant_of(_acting_for_session(session), runtime)
@@ -129,7 +129,8 @@ def _scope_of(session: Session) -> SessionScope:
     return scope
 
 
-def _session_of(connection: Connection) -> Session | None:
+def session_of(connection: Connection) -> Session | None:
+    """Return the Session that a connection works for, while it is in a transaction."""
     found = _sessions.get(connection)
     session = None if found is None else found()
     # A connection given to Session(bind=) outlives the Session's transactions.

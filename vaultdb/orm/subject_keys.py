@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
-from vaultdb.crypto.envelope import MAGIC
 from vaultdb.keys.helper_thread import call_in_thread
 from vaultdb.keys.wrapped_key import KeyScope, Purpose
+from vaultdb.orm.selected_value import key_id_of_value
 from vaultdb.orm.types import Encrypted
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ SubjectColumn = tuple[int, str]
 """The place of a column in the rows of a result, and its keyset."""
 
 _ATTRIBUTE = "_vaultdb_subjects"
-_KEY_ID = slice(2, 18)
-_row_size = struct.Struct(">I").unpack_from
-_ROW_START = 4
-_COMPANION = 0xC1
-_COMPANION_SIZE = 27
-_TENANT = 0xC2
 
 
 def subject_columns_of(compiled: Any) -> tuple[SubjectColumn, ...]:
@@ -75,23 +68,6 @@ def _load(keyring: Keyring, key_ids: Iterable[bytes], scope: KeyScope) -> None:
 
 def _key_ids(values: Iterable[Any]) -> Iterable[bytes]:
     for value in values:
-        key_id = _key_id(value) if isinstance(value, bytes) else None
+        key_id = key_id_of_value(value) if isinstance(value, bytes) else None
         if key_id is not None:
             yield key_id
-
-
-def _key_id(value: bytes) -> bytes | None:
-    """Find the key id in a selected value, whose form `bound_value` describes."""
-    try:
-        at = 0 if value[0] == MAGIC else _ROW_START + _row_size(value)[0]
-        while value[at] != MAGIC:
-            if value[at] == _COMPANION:
-                at += _COMPANION_SIZE
-            elif value[at] == _TENANT:
-                at += 5 + int.from_bytes(value[at + 1 : at + 5], "big")
-            else:
-                return None
-        key_id = value[at:][_KEY_ID]
-    except (IndexError, struct.error):
-        return None
-    return key_id if len(key_id) == _KEY_ID.stop - _KEY_ID.start else None

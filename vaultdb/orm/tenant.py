@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vaultdb.guard.principal import Acting
     from vaultdb.keys.data_key import DataKey
 
 
@@ -38,6 +39,8 @@ class TenantInUse(threading.local):
 
     value: str | None = None
     """None before the first statement that touches encrypted columns"""
+    acting: Acting | None = None
+    """who reads the values, where an audit log is kept"""
     last_key: LastKey = _NO_KEY
     """the key's id, and a weak reference to it"""
 

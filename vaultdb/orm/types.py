@@ -57,6 +57,8 @@ class Encrypted(UserDefinedType[T]):
         plaintext: `"allow"` while rows are being encrypted: the plaintext column is written too,
             and read where there is no ciphertext. `"empty"` when none is left: it is not read, and
             a write empties it. `"forbid"` leaves it alone.
+        sensitive: no value is read before the audit log has recorded it, also where the mode of
+            the log is relaxed.
 
     Raises:
         ConfigurationError: an option that cannot work; names it and the remedy.
@@ -88,6 +90,7 @@ class Encrypted(UserDefinedType[T]):
         subject: str | None = None,
         adopts: str | None = None,
         plaintext: Plaintext = "forbid",
+        sensitive: bool = False,
     ) -> None:
         options = Options(
             index=index,
@@ -100,6 +103,7 @@ class Encrypted(UserDefinedType[T]):
             subject=subject,
             adopts=adopts,
             plaintext=plaintext,
+            sensitive=sensitive,
         )
         self._prepare(python_type, options, logical_name)
 
@@ -152,6 +156,11 @@ class Encrypted(UserDefinedType[T]):
     def subject(self) -> str | None:
         """The name of the column that holds the row's data subject."""
         return self.options.subject
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether each read is recorded before a value is released."""
+        return self.options.sensitive
 
     @property
     def allows_plaintext(self) -> bool:

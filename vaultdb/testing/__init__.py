@@ -10,6 +10,8 @@ Fixtures, none of which needs Vault except the last:
     where `vaultdb_engine` connects to: SQLite in memory. Override it to use PostgreSQL.
 `vaultdb_engine`
     a prepared engine on that URL, disposed of after the test.
+`vaultdb_audit`
+    the audit events of `vaultdb_engine`, kept in memory.
 `vaultdb_dev_stack`
     a private OpenBao and a private PostgreSQL, stopped and removed after the last test.
 
@@ -26,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vaultdb.testing.fixtures import (
+    vaultdb_audit,
     vaultdb_dev_stack,
     vaultdb_engine,
     vaultdb_install,
@@ -35,12 +38,15 @@ from vaultdb.testing.fixtures import (
 
 if TYPE_CHECKING:
     from vaultdb.testing.assertions import assert_encrypted
+    from vaultdb.testing.auditing import RecordingAuditor
     from vaultdb.testing.memory import memory_keyring, migrate_test_database
 
 __all__ = [
+    "RecordingAuditor",
     "assert_encrypted",
     "memory_keyring",
     "migrate_test_database",
+    "vaultdb_audit",
     "vaultdb_dev_stack",
     "vaultdb_engine",
     "vaultdb_install",
@@ -50,6 +56,7 @@ __all__ = [
 
 
 _HOME = {
+    "RecordingAuditor": "auditing",
     "assert_encrypted": "assertions",
     "memory_keyring": "memory",
     "migrate_test_database": "memory",

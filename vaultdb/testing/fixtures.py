@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vaultdb.dev.stack import DevStack
     from vaultdb.keys.keyring import Keyring
+    from vaultdb.testing.auditing import RecordingAuditor
 
     AnyEngine = TypeVar("AnyEngine", Engine, AsyncEngine)
 
@@ -62,6 +63,17 @@ def vaultdb_engine(
         yield engine
     finally:
         engine.dispose()
+
+
+@pytest.fixture
+def vaultdb_audit(vaultdb_engine: Engine) -> RecordingAuditor:
+    """Return what keeps the audit events of `vaultdb_engine` in memory, in strict mode."""
+    from vaultdb.orm.runtime import runtime_of  # noqa: PLC0415
+    from vaultdb.testing.auditing import RecordingAuditor  # noqa: PLC0415
+
+    auditor = RecordingAuditor()
+    runtime_of(vaultdb_engine.dialect).audit_with(auditor)
+    return auditor
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,12 @@ from vaultdb.errors import ConfigurationError, StatementRefused
 from vaultdb.orm.bulk.fields import Packer, pack, packer_for, text_packer_for
 from vaultdb.orm.bulk.sending import CopyStream, insert_rows
 from vaultdb.orm.bulk.target import StoredTable, Target, converters, stored, target_of
+from vaultdb.orm.runtime import runtime_of
 from vaultdb.orm.writing.defaults import fill_in, is_python_side
 from vaultdb.orm.writing.insert import encrypt_insert
 from vaultdb.orm.writing.values import is_expression_type
 from vaultdb.orm.writing.write import Row, Write
+from vaultdb.orm.writing.written import watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -73,10 +75,12 @@ def copy_in(
         connection = session
     copying = _Copying(connection, target)
     try:
-        return sum(map(copying.send, _batches(rows, batch_rows))) + copying.finish()
+        count = sum(map(copying.send, _batches(rows, batch_rows))) + copying.finish()
+        copying.record()
     except BaseException as error:
         copying.abandon(error)
         raise
+    return count
 
 
 class _Copying:
@@ -90,6 +94,9 @@ class _Copying:
         self._packers: dict[str, Packer | None] = {}
         self._stream: CopyStream | None = None
         self._asks_for_keys = False
+        self._written = watch(runtime_of(connection.dialect), connection, target.table, "copy")
+        self._rows = 0
+        self._tenant: str | None = None
 
     def send(self, batch: Sequence[Mapping[str, Any]]) -> int:
         """Store rows; return how many, those of a stream that stays open excepted."""
@@ -98,7 +105,10 @@ class _Copying:
         if self._connection.dialect.name != "postgresql":
             return int(self._connection.execute(insert(table), rows).rowcount)
         write = Write(self._connection, self._target.table, insert(table), rows, {})
+        write.written = self._written
         encrypt_insert(write)
+        self._rows += len(rows)
+        self._tenant = write.tenant
         absent = [column for column in table.c if column.key not in rows[0]]
         fill_in(write, rows, [column for column in absent if is_python_side(column.default)])
         columns = [column for column in table.c if column.key in rows[0]]
@@ -108,6 +118,11 @@ class _Copying:
         """End the stream, if there is one; return how many rows it has stored."""
         stream, self._stream = self._stream, None
         return 0 if stream is None else stream.finish()
+
+    def record(self) -> None:
+        """Tell the audit log, when nothing is under way on the connection any more."""
+        if self._written is not None and self._rows:
+            self._written.send(self._connection, self._rows, self._tenant)
 
     def abandon(self, error: BaseException) -> None:
         """Give a stream up."""

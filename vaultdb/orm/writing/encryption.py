@@ -56,6 +56,8 @@ def encrypt_rows(
             fill_plaintext(rows, column)
         start = number * len(rows)
         _encrypt(write, rows, column, bindings, tails[start : start + len(rows)], subjects=subjects)
+    if write.written is not None:
+        write.written.encrypted(rows, columns, bindings)
 
 
 def refuse_expressions(rows: Sequence[Row], columns: Sequence[EncryptedColumn]) -> None:

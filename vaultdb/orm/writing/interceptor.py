@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, event
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.lambdas import LambdaElement
 
-from vaultdb.errors import StatementRefused
+from vaultdb.errors import KeyDenied, StatementRefused
+from vaultdb.orm.auditing.failures import note_denial
+from vaultdb.orm.runtime import find_runtime
+from vaultdb.orm.scope import tenant_for
 from vaultdb.orm.types import is_encrypted
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.insert import encrypt_insert
@@ -22,6 +25,12 @@ from vaultdb.orm.writing.rowcount import check_rowcount
 from vaultdb.orm.writing.table import EncryptedTable, encrypted_table
 from vaultdb.orm.writing.update import encrypt_update
 from vaultdb.orm.writing.write import Write
+from vaultdb.orm.writing.written import (
+    await_result,
+    operation_of,
+    record_result,
+    watch,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -34,6 +43,7 @@ def intercept_writes(engine: Engine) -> None:
     if not event.contains(engine, "before_execute", _before_execute):
         event.listen(engine, "before_execute", _before_execute, retval=True)
         event.listen(engine, "after_execute", check_rowcount)
+        event.listen(engine, "after_execute", record_result)
 
 
 def _before_execute(
@@ -45,6 +55,8 @@ def _before_execute(
 ) -> tuple[Any, Sequence[Parameters], Parameters]:
     if isinstance(statement, LambdaElement):
         _refuse_lambda(dml.resolved(statement))
+    if isinstance(statement, Delete):
+        _note_delete(connection, statement, many or [single], options)
     if not isinstance(statement, Insert | Update):
         return statement, many, single
     table = _target(statement)
@@ -52,8 +64,40 @@ def _before_execute(
         return statement, many, single
     rows = [dict(row) for row in many] if many else [dict(single)]
     write = Write(connection, table, statement, rows, options)
-    statement = encrypt_insert(write) if isinstance(statement, Insert) else encrypt_update(write)
+    statement = _encrypt(write)
     return (statement, write.parameters, {}) if many else (statement, [], write.parameters[0])
+
+
+def _encrypt(write: Write) -> Any:
+    """Encrypt, and have the audit log told when the statement was executed."""
+    try:
+        written = write.written = watch(
+            write.runtime, write.connection, write.table, operation_of(write.statement)
+        )
+        encrypt = encrypt_insert if write.statement.is_insert else encrypt_update
+        statement = encrypt(write)
+    except (StatementRefused, KeyDenied) as error:
+        note_denial(error, write.connection, write.runtime, "write")
+        raise
+    if written is not None and not written.is_empty:
+        if statement.is_update:
+            written.look_before(write.connection, statement, write.parameters, write.options)
+        tenant = tenant_for(write.connection, write.runtime)
+        await_result(write.connection, statement, written, tenant, len(write.parameters))
+    return statement
+
+
+def _note_delete(
+    connection: Connection, statement: Any, rows: Sequence[Parameters], options: Mapping[str, Any]
+) -> None:
+    table = encrypted_table(dml.target_of(statement))
+    runtime = find_runtime(connection.dialect)
+    if table is None or runtime is None:
+        return
+    written = watch(runtime, connection, table, operation_of(statement))
+    if written is not None:
+        written.look_before(connection, statement, rows, options)
+        await_result(connection, statement, written, tenant_for(connection, runtime), len(rows))
 
 
 def _refuse_lambda(statement: Any) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from vaultdb.orm.writing.table import EncryptedTable
+    from vaultdb.orm.writing.written import Written
 
 Row = dict[str, Any]
 
@@ -31,7 +32,16 @@ class Write:
 
     """
 
-    __slots__ = ("_tenant", "connection", "options", "parameters", "runtime", "statement", "table")
+    __slots__ = (
+        "_tenant",
+        "connection",
+        "options",
+        "parameters",
+        "runtime",
+        "statement",
+        "table",
+        "written",
+    )
 
     def __init__(
         self,
@@ -48,6 +58,8 @@ class Write:
         self.options = options
         self.runtime: Runtime = runtime_of(connection.dialect)
         self._tenant: str | None = None
+        self.written: Written | None = None
+        """takes in what is written, where an audit log is kept"""
 
     @property
     def tenant(self) -> str:
