@@ -77,7 +77,8 @@ def _encrypt(write: Write) -> Any:
         encrypt = encrypt_insert if write.statement.is_insert else encrypt_update
         statement = encrypt(write)
     except (StatementRefused, KeyDenied) as error:
-        note_denial(error, write.connection, write.runtime, "write")
+        what = f"write {write.table.table.fullname}"
+        note_denial(error, write.connection, write.runtime, what)
         raise
     if written is not None and not written.is_empty:
         if statement.is_update:

@@ -23,7 +23,7 @@ class StoredKeyId(ColumnElement[bytes]):
 
     __visit_name__ = "vaultdb_stored_key_id"
     inherit_cache = True
-    _traverse_internals = (("column", InternalTraversal.dp_clauseelement),)
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
     type = LargeBinary()
 
     def __init__(self, column: Column[Any]) -> None:
