@@ -78,7 +78,8 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
+    for failure in failures:
+        raise failure
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from psycopg.types.numeric import Int8
@@ -12,8 +13,13 @@ from vaultdb.audit.opening import Opening
 from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.errors import AuditUnavailable
 
+MOST = 10_000
+"""Records that one statement can write: PostgreSQL takes 65,535 parameters, five for each."""
+
+_TEXTS = 16
 _CHAIN = shipped_sql("vaultdb.db.auditlog", "insert_chain")
-_EVENTS = shipped_sql("vaultdb.db.auditlog", "insert_events")
+_EVENT = shipped_sql("vaultdb.db.auditlog", "insert_event").rstrip()
+_ROW = _EVENT[_EVENT.rindex("(") :]
 
 
 def insert_chain(cursor: Any, opening: Opening) -> None:
@@ -37,24 +43,29 @@ def insert_events(cursor: Any, records: Sequence[Record]) -> None:
 
     Args:
         cursor: as for `insert_chain`.
-        records: linked, not stored yet; at least one.
+        records: linked, not stored yet; at least one, and more than `MOST` only in a transaction.
 
     Raises:
         AuditUnavailable: the server stored fewer: a trigger or a rule is in the way.
         psycopg.Error: the server refused them, or is gone.
 
     """
-    cursor.execute(
-        _EVENTS,
-        {
-            "chains": [record.chain for record in records],
-            "seqs": [Int8(record.seq) for record in records],
-            "ats": [record.at for record in records],
-            "bodies": [record.body for record in records],
-            "macs": [record.mac for record in records],
-        },
-    )
+    for start in range(0, len(records), MOST):
+        _insert(cursor, records[start : start + MOST])
+
+
+def _insert(cursor: Any, records: Sequence[Record]) -> None:
+    parameters: list[object] = []
+    for record in records:
+        parameters += (record.chain, Int8(record.seq), record.at, record.body, record.mac)
+    # Arrays would need one text for all sizes, but take psycopg three times as long.
+    cursor.execute(_events(len(records)), parameters)
     _check_count(cursor, len(records))
+
+
+@lru_cache(maxsize=_TEXTS)
+def _events(count: int) -> str:
+    return ", ".join([_EVENT, *[_ROW] * (count - 1)])
 
 
 def _check_count(cursor: Any, count: int) -> None:

@@ -1,0 +1,1 @@
+INSERT INTO vaultdb_audit.event (chain, seq, at, body, mac) VALUES (%s, %s, %s, %s, %s)
