@@ -37,6 +37,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+KEY_TIMEOUT = 60.0
+"""Seconds that Vault may take to make an RSA key of 4096 bits, on a busy machine."""
+
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Show what would change; exit 2 then.")]
 
 
@@ -144,7 +147,8 @@ def vault_command(  # noqa: PLR0917  # typer passes them by name
         jwt=given.jwt_of(jwt or [], audience=jwt_audience, mount=jwt_mount),
     )
     report = Report(plan=plan, as_json=as_json)
-    with closing(new_client(settings.vault)) as client:
+    patient = {"timeout": max(settings.vault.timeout, KEY_TIMEOUT)}
+    with closing(new_client(settings.vault.model_copy(update=patient))) as client:
         done = set_up_vault(client, spec, plan=plan, rotate=rotate_root, tell=report)
         if authority_out is not None and not plan:
             found = authority(VaultObjects(client, Progress()), database.certificate_mount)

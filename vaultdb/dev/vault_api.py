@@ -21,6 +21,7 @@ from vaultdb.vault.endpoint import Endpoint
 from vaultdb.vault.login import TokenLogin
 
 TIMEOUT_SECONDS = 5.0
+SLOW_TIMEOUT_SECONDS = 60.0  # an RSA key of 4096 bits takes long on a busy machine
 READY_TIMEOUT_SECONDS = 1.0  # during self-init the port accepts, but TLS handshakes hang
 
 
@@ -57,7 +58,8 @@ class VaultApi:
 
     def client(self) -> VaultClient:
         """Return the library's own client with the same token; close it."""
-        return VaultClient(Endpoint(self.address, self.authority), TokenLogin(lambda: self.token))
+        endpoint = Endpoint(self.address, self.authority, timeout=SLOW_TIMEOUT_SECONDS)
+        return VaultClient(endpoint, TokenLogin(lambda: self.token))
 
     def administrator_approle(self) -> AppRole:
         """Return an AppRole that may do everything, for `[role.admin.vault]`."""
