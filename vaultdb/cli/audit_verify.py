@@ -1,0 +1,156 @@
+"""`vaultdb audit verify`: is the log what its processes wrote, all of it, in that order?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.progress import progress_bar
+from vaultdb.cli.report import plural, print_json, shown_on_terminal
+from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.audit.sequencer_opening import vault_signer
+from vaultdb.jobs.audit.verify.findings import Problem
+from vaultdb.jobs.audit.verify.run import (
+    Opened,
+    Verification,
+    open_verification,
+    record_verification,
+    verify,
+)
+from vaultdb.jobs.audit.verify.trust import Trust, read_checkpoints, read_keys
+from vaultdb.settings import Settings
+from vaultdb.vault.escrow_opener import VaultEscrowOpener, VaultWriterKeys
+
+TAMPERED = 3
+"""Exit code: the log is not what was written; 1 is for a verification that could not be done."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to `vaultdb audit`."""
+    app.command("verify")(verify_log)
+
+
+def verify_log(
+    context: typer.Context,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", metavar="FILE", help="Public keys, from audit keys; default: ask Vault."
+        ),
+    ] = None,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoints", metavar="FILE", help="Checkpoints that were exported; repeatable."
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Without Vault: tree and signatures only.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Verify every record, chain, leaf and checkpoint; the database is not believed anything.
+
+    Exit code 0: all is well. 3: something was changed, and the first record is named. 1: it could
+    not be verified.
+    """
+    if offline and key is None:
+        raise ConfigurationError(
+            "--offline needs --key FILE, written before by: vaultdb audit keys --export-key FILE"
+        )
+    settings = options_of(context).settings("auditor")
+    with open_verification(settings) as opened:
+        trust = _trust(settings, opened, key, checkpoints or [], offline=offline)
+        with ExitStack() as bars:
+
+            def tell(what: str, total: int) -> Callable[[int], None]:
+                bars.close()
+                return bars.enter_context(progress_bar(what, total, hidden=as_json))
+
+            found = verify(opened.connection, trust, tell)
+        if not offline:
+            record_verification(opened.auditor, found)
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        _print(found)
+    if not found.is_good:
+        raise typer.Exit(TAMPERED)
+
+
+def _trust(
+    settings: Settings, opened: Opened, key: Path | None, kept: list[Path], *, offline: bool
+) -> Trust:
+    realm = str(settings.realm)
+    if key is not None:
+        keys = read_keys(key)
+    else:
+        keys = vault_signer(settings, opened.credentials).public_keys
+    trust = Trust(realm, keys)
+    if not offline:
+        client, vault = opened.credentials.client, settings.vault
+        mount, kek = vault.transit_mount, vault.kek
+        trust = Trust(
+            realm,
+            keys,
+            VaultEscrowOpener(client, mount=mount, kek=kek),
+            VaultWriterKeys(client, mount=mount, kek=kek),
+        )
+    outside = read_checkpoints(kept, trust)
+    return Trust(realm, keys, trust.escrow, trust.writers, outside)
+
+
+def _print(found: Verification) -> None:
+    findings = found.findings
+    for remark in findings.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    rate = found.events / found.seconds if found.seconds else 0
+    counted = (
+        f"{plural(found.events, 'record')}, {found.leaves:,} of them below a checkpoint,"
+        f" in {found.seconds:,.1f} s ({rate:,.0f}/s)"
+    )
+    if findings.first is None:
+        print(f"the audit log is whole: {counted}")
+        return
+    print(f"the audit log was changed: {plural(findings.total, 'problem')} in {counted}")
+    print(f"first bad record: {shown_on_terminal(str(findings.first))}")
+    for problem in findings.problems[1:]:
+        print(f"  {shown_on_terminal(str(problem))}")
+    if findings.total > len(findings.problems):
+        print(f"  and {findings.total - len(findings.problems):,} more")
+    print(f"what to do: {findings.first.remedy}")
+
+
+def _as_json(found: Verification) -> dict[str, Any]:
+    first = found.findings.first
+    return {
+        "good": found.is_good,
+        "records": found.events,
+        "leaves": found.leaves,
+        "without_leaf": found.unsequenced,
+        "offline": found.offline,
+        "seconds": round(found.seconds, 3),
+        "first": None if first is None else _problem(first),
+        "problems": [_problem(each) for each in found.findings.problems],
+        "total": found.findings.total,
+        "remarks": found.findings.remarks,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "what": problem.what,
+        "chain": None if problem.chain is None else str(problem.chain),
+        "seq": problem.seq,
+        "leaf": problem.index,
+        "at": problem.at,
+        "event": problem.event,
+        "remedy": problem.remedy,
+    }
