@@ -313,6 +313,33 @@ def test_a_connection_that_the_server_has_ended_is_noticed_before_it_is_used(
     assert sorted(notes(log)) == ["after", "before"]
 
 
+def test_a_connection_that_dies_unnoticed_is_replaced_and_its_chain_too(
+    engine: Engine, database: Database, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaultdb.db.auditlog.pool.is_cut", lambda _connection: False)
+    auditor = auditor_of(engine)
+    auditor.commit(noted("before"))
+    with database.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE usename = 'vaultdb_app' AND datname = current_database()"
+        )
+    auditor.commit(noted("after"))
+    assert sorted(notes(log)) == ["after", "before"]
+    assert len(log.chains()) == 2
+
+
+def test_heartbeats_go_on_after_the_engine_was_disposed_of(
+    audited_engine: MakeEngine, log: Log
+) -> None:
+    engine = audited_engine(heartbeat=0.2)
+    auditor = auditor_of(engine)
+    auditor.commit(noted("before"))
+    auditor.close()
+    auditor.commit(noted("after"))
+    wait_until(lambda: len(log.bodies("chain.heartbeat")) == 1)
+
+
 def test_a_heartbeat_tells_how_long_every_chain_is_and_then_there_is_silence(
     audited_engine: MakeEngine, log: Log
 ) -> None:

@@ -166,11 +166,12 @@ class PostgresAuditor:
         return f"<PostgresAuditor {self.mode.value}>"
 
     def _stored(self) -> None:
-        if not self._heartbeat.is_wanted:
-            with self.changed:
-                self._heartbeat.want()
-                self.changed.notify_all()
-            self._start()
+        if self._heartbeat.is_wanted and self._flusher.runs:
+            return
+        with self.changed:
+            self._heartbeat.want()
+            self.changed.notify_all()
+        self._start()
 
     def _start(self) -> None:
         follow_process_pools()

@@ -79,9 +79,9 @@ class Flusher:
         while self._is_due():
             try:
                 self._work.do()
-            except VaultDBError as error:
+            except Exception as error:  # noqa: BLE001  # nobody else would start another thread
                 if not failing:
-                    AUDIT.error("%s; what is to be recorded waits in memory", error)
+                    AUDIT.error("%s; what is to be recorded waits in memory", _said(error))
                 failing = True
                 self._pause(RETRY_AFTER)
             else:
@@ -104,3 +104,8 @@ class Flusher:
         with self._work.changed:
             while self._is_wanted and (left := end - time.monotonic()) > 0:
                 self._work.changed.wait(left)
+
+
+def _said(error: Exception) -> str:
+    """Return the text of an error of ours, and of others only what they are."""
+    return str(error) if isinstance(error, VaultDBError) else f"{type(error).__name__} in the log"

@@ -61,18 +61,17 @@ class LogPool:
         """Lend psycopg's connection, in autocommit; one that broke is not used again.
 
         Raises:
-            AuditUnavailable: there is none to be had, or what was done with it failed.
+            psycopg.Error, SQLAlchemyError, VaultDBError: there is none to be had.
 
         """
-        with log_failures():
-            lent = self._engine.raw_connection()
-            try:
-                yield lent.driver_connection
-            except BaseException:
-                lent.invalidate()
-                raise
-            finally:
-                lent.close()
+        lent = self._engine.raw_connection()
+        try:
+            yield lent.driver_connection
+        except BaseException:
+            lent.invalidate()
+            raise
+        finally:
+            lent.close()
 
     def close(self) -> None:
         """Close the connections; a later use opens others."""
