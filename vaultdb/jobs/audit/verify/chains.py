@@ -50,14 +50,13 @@ class Said:
 class _Chain:
     """One chain while its records come by."""
 
-    __slots__ = ("cut", "done", "is_closed", "key", "mac", "opening", "role", "sequenced", "text")
+    __slots__ = ("cut", "is_closed", "key", "mac", "month", "role", "sequenced", "text")
 
     def __init__(self, row: Any, key: bytes | None) -> None:
-        _, self.text, self.sequenced, self.done, cut, mac, _ = row
+        _, self.text, self.sequenced, cut, mac, self.month = row
         self.key = key
         self.mac: bytes | None = NO_MAC if mac is None else mac
         self.cut = -1 if cut is None else cut
-        self.opening: Opening | None = None
         self.role: str | None = None
         self.is_closed = False
 
@@ -124,13 +123,9 @@ class _Walk:
         wrong: str | None = None
         if seq != self._next and not self._skip(chain, chain_id, row):
             return
-        if chain.key is not None:
-            if chain.mac is not None and not hmac.compare_digest(
-                record_mac(chain.key, chain.mac, chain_id, seq, at=at, body=body), mac
-            ):
-                wrong = "the record is not what its process wrote"
-                self._add("changed", wrong, row)
-            chain.key = evolved(chain.key)
+        if not self._is_authentic(chain, row):
+            wrong = "the record is not what its process wrote"
+            self._add("changed", wrong, row)
         if leaf is None:
             if seq <= chain.sequenced:
                 self._add("leaf", "the record had a leaf in the tree, which is gone", row)
@@ -145,6 +140,16 @@ class _Walk:
         # Canonical JSON: what verification reads of a body has one of these in it.
         if wrong is None and ('"event":"chain.' in body or '"event":"audit.' in body):
             self._read(chain, row)
+
+    def _is_authentic(self, chain: _Chain, row: Any) -> bool:
+        """Check the MAC, as far as that can be done, and go on to the next key."""
+        if chain.key is None:
+            return True
+        chain_id, seq, at, body, mac, *_ = row
+        key, chain.key = chain.key, evolved(chain.key)
+        return chain.mac is None or hmac.compare_digest(
+            record_mac(key, chain.mac, chain_id, seq, at=at, body=body), mac
+        )
 
     def finish(self) -> None:
         """Look at the last chain, and at those without records."""
@@ -170,11 +175,12 @@ class _Walk:
     def _begin(self, chain_id: UUID, chain: _Chain) -> None:
         self._chain = chain
         self._next = chain.cut + 1
+        self._note_cut(chain_id, chain)
         try:
-            chain.opening = Opening.parse(chain.text)
+            opening = Opening.parse(chain.text)
             if self._trust.writers is not None:
-                chain.opening.check(chain_id, self._trust.realm, self._trust.writers)
-                chain.role = chain.opening.role
+                opening.check(chain_id, self._trust.realm, self._trust.writers)
+                chain.role = opening.role
         except OpeningError as error:
             self._findings.add(Problem("opening", str(error), chain_id))
             chain.key = None
@@ -239,9 +245,14 @@ class _Walk:
 
     def _empty(self, chain_id: UUID, chain: _Chain) -> None:
         self.said.lengths[chain_id] = chain.cut
+        self._note_cut(chain_id, chain)
         if chain.cut < 0:
             what = "the chain was opened and has no record: all of them are gone"
             self._findings.add(Problem("chain-empty", what, chain_id))
+
+    def _note_cut(self, chain_id: UUID, chain: _Chain) -> None:
+        if chain.month is not None:
+            self.said.cuts.setdefault(chain.month.strftime("%Y-%m"), chain_id)
 
     def _add(self, kind: str, what: str, row: Any) -> None:
         chain_id, seq, at, body, _, index, _ = row

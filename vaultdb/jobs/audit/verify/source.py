@@ -44,7 +44,7 @@ class Source:
         return int(row[0])
 
     def chains(self) -> Iterator[list[Any]]:
-        """Yield batches of chain, opening, sequenced, done, and the chain's cut, by chain."""
+        """Yield batches of chain, opening, sequenced, and the chain's cut, by chain."""
         yield from self._stream("chains", shipped_sql(__package__ or "", "chains"), 256)
 
     def events(self) -> Iterator[list[Any]]:
