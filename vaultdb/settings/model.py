@@ -52,8 +52,8 @@ LEASE_OVERLAP = 60.0
 """Seconds that a replaced login still works: longer than the application's longest transaction."""
 
 Role = Literal[
-    "app", "reader", "officer", "rotator", "reencryptor", "shredder", "auditor", "backup",
-    "migrator", "admin",
+    "app", "reader", "officer", "rotator", "reencryptor", "shredder", "auditor", "sequencer",
+    "backup", "migrator", "admin",
 ]  # fmt: skip
 """Whose login a command uses: `[role.NAME]` in the file, `VAULTDB_NAME_*` variables."""
 
