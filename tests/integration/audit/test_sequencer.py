@@ -146,6 +146,25 @@ def test_a_transaction_that_rolls_back_is_no_gap(
     assert tree.check() == 2
 
 
+def test_a_clock_that_jumps_and_a_month_that_ends_change_nothing(
+    process: Process, new_sequencer: NewSequencer, database: Database, tree: Tree
+) -> None:
+    one = process.open(6)
+    with database.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+        for seq, months in ((1, -2), (2, 1), (4, -30), (5, 2)):
+            connection.execute(
+                "UPDATE vaultdb_audit.event SET recorded_at = recorded_at"
+                " + make_interval(months => %s) WHERE seq = %s",
+                [months, seq],
+            )
+        connection.execute("UPDATE vaultdb_audit.chain SET opened_at = opened_at + interval '1 y'")
+    assert new_sequencer().step().added == 7
+    process.write(one)
+    assert new_sequencer().step().added == 1
+    assert tree.check() == 8
+
+
 def test_a_chain_that_was_closed_is_not_looked_at_again(
     process: Process, new_sequencer: NewSequencer, database: Database
 ) -> None:

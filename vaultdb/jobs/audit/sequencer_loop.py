@@ -20,6 +20,7 @@ from vaultdb.logs import AUDIT
 
 EVERY = 1.0
 """Seconds from one step to the next: as wide is the window in which a record has no signature."""
+FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 """Seconds between two tries while the database or Vault is away."""
 
@@ -119,7 +120,7 @@ class Loop:
             VaultDBError: something that waiting does not mend.
 
         """
-        step, pause, has_started = Step(), every, False
+        step, pause, has_started = Step(), 0.0, False
         while not stop.is_set():
             began = monotonic()
             try:
@@ -129,14 +130,14 @@ class Loop:
                 self._upkeep()
                 step = self._step()
             except (AuditUnavailable, VaultUnavailable) as error:
-                if pause == every:
+                if not pause:
                     AUDIT.warning("the audit log gets no checkpoints now: %s", error)
-                pause = min(max(2 * pause, 0.1), LONGEST_PAUSE)
+                pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
                 stop.wait(pause)
                 continue
-            if pause != every:
+            if pause:
                 AUDIT.warning("the audit log gets checkpoints again")
-            pause = every
+            pause = 0.0
             if not step.is_behind:
                 stop.wait(max(0.0, every - (monotonic() - began)))
         self._exporter.flush(everything=True)

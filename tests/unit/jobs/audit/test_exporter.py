@@ -96,10 +96,30 @@ def test_what_another_package_raises_stops_nothing_and_is_not_quoted(
     exporter = Exporter([("bad", bad, 0)], [("bad", bad)])
     exporter.offer(signed_notes(1)[0])
     exporter.flush()
-    with caplog.at_level(logging.ERROR):
-        exporter.tell(7, [record(), record(1)])
-    assert "leaves 7 to 8" in caplog.text
+    exporter.tell(7, [record(), record(1)])
+    assert "does not take checkpoints: ValueError" in caplog.text
+    assert "does not take records: ValueError" in caplog.text
     assert "s.123" not in caplog.text
+
+
+def test_the_leaves_whose_records_a_sink_did_not_take_are_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now, bad = [0.0], Shelf(OSError("gone"))
+    exporter = Exporter([], [("bad", bad)], _clock=lambda: now[0])
+    exporter.tell(0, [record(0), record(1)])
+    exporter.tell(2, [record(2)])  # it gets time to recover
+    bad.error = None
+    now[0] = 2
+    with caplog.at_level(logging.ERROR):
+        exporter.tell(3, [record(3)])
+    assert bad.seen == [record(3)]
+    assert "the leaves from 0 to 2" in caplog.text
+    caplog.clear()
+    bad.error = OSError()
+    exporter.tell(4, [record(4)])
+    exporter.close()
+    assert "the leaves from 4 to the last" in caplog.text
 
 
 def test_the_newest_kept_is_found_among_what_others_signed() -> None:

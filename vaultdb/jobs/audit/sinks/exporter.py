@@ -33,6 +33,19 @@ class _Kept:
     waiting: Signed | None = None
     not_before: float = 0.0
     failures: int = 0
+    missed: int | None = None
+
+    def tell_missed(self, upto: int | None) -> None:
+        """Name the leaves whose records the sink did not take."""
+        if self.missed is not None:
+            AUDIT.error(
+                "%s did not take the records of the leaves from %d to %s; send them with:"
+                " vaultdb audit export",
+                self.name,
+                self.missed,
+                "the last" if upto is None else upto - 1,
+            )
+        self.missed = None
 
 
 class Exporter:
@@ -133,7 +146,7 @@ class Exporter:
                 self._give(each, each.waiting)
 
     def tell(self, first: int, records: Sequence[Record]) -> None:
-        """Give records to the sinks of records; what fails is told, and not tried again.
+        """Give records to the sinks of records; what one does not take is told, and not kept.
 
         Args:
             first: the index of the first one's leaf.
@@ -141,20 +154,23 @@ class Exporter:
 
         """
         for each in self._records:
+            missed = first if each.missed is None else min(first, each.missed)
+            if self._clock() < each.not_before:
+                each.missed = missed
+                continue
             try:
                 each.sink.records(records)
             except Exception as error:  # noqa: BLE001  # whatever another package raises
-                AUDIT.error(
-                    "%s did not take the records of leaves %d to %d (%s); send them with:"
-                    " vaultdb audit export",
-                    each.name,
-                    first,
-                    first + len(records) - 1,
-                    _said(error),
-                )
+                each.missed = missed
+                self._failed(each, "records", error)
+                continue
+            each.tell_missed(first)
+            each.failures = 0
 
     def close(self) -> None:
         """Close all sinks."""
+        for each in self._records:
+            each.tell_missed(None)
         for each in (*self._checkpoints, *self._records):
             each.sink.close()
 
@@ -162,16 +178,20 @@ class Exporter:
         try:
             each.sink.checkpoint(signed.note)
         except Exception as error:  # noqa: BLE001  # whatever another package raises
-            pause = min(FIRST_PAUSE * 2.0**each.failures, LONGEST_PAUSE)
-            each.not_before = self._clock() + pause
-            each.failures += 1
-            if each.failures == 1:
-                AUDIT.warning("%s does not take checkpoints: %s", each.name, _said(error))
+            self._failed(each, "checkpoints", error)
             return
         if each.failures:
             AUDIT.warning("%s takes checkpoints again", each.name)
         each.failures, each.waiting = 0, None
         each.not_before = self._clock() + each.every
+
+    def _failed(self, each: _Kept, what: str, error: Exception) -> None:
+        """Leave the sink alone for a while: each try may cost as long as its timeout."""
+        pause = min(FIRST_PAUSE * 2.0 ** min(each.failures, 10), LONGEST_PAUSE)
+        each.not_before = self._clock() + pause
+        each.failures += 1
+        if each.failures == 1:
+            AUDIT.warning("%s does not take %s: %s", each.name, what, _said(error))
 
 
 def _verified(notes: Iterable[str], signer: NoteSigner) -> Iterator[Signed]:
