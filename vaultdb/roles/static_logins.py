@@ -53,7 +53,7 @@ def static_logins(names: RoleNames) -> tuple[StaticLogin, ...]:
             settings={**_READ_ONLY, "search_path": "vaultdb_audit, pg_temp"},
         ),
         StaticLogin(
-            f"{prefix}audit_sequencer", names.sequencer, 3,
+            f"{prefix}audit_sequencer", names.sequencer, 8,
             settings={"search_path": "vaultdb_audit, pg_temp"},
         ),
         StaticLogin(
