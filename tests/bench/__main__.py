@@ -12,7 +12,18 @@ from rich.console import Console
 
 from tests.bench.report import as_rows, render
 
-SUITES = ("imports", "crypto", "orm", "sorting", "rewrap", "stream", "roles", "bulk", "reencrypt")
+SUITES = (
+    "imports",
+    "crypto",
+    "orm",
+    "sorting",
+    "rewrap",
+    "stream",
+    "roles",
+    "bulk",
+    "reencrypt",
+    "audit_verify",
+)
 
 
 def main() -> int:
