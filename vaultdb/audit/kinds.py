@@ -172,7 +172,7 @@ ROLES_CHANGED: Final = EventKind(
     4000, "roles.changed", "Database roles or grants were changed.", ("statements", "digest")
 )
 MIGRATION_APPLIED: Final = EventKind(
-    4001, "migration.applied", "The schema was migrated.", ("branch", "from", "to", "digest")
+    4001, "migration.applied", "The schema was migrated.", ("branch", "revision", "direction")
 )
 BACKUP_MADE: Final = EventKind(4100, "backup.made", "A backup was made.", ("what", "digest"))
 BACKUP_RESTORED: Final = EventKind(

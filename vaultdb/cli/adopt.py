@@ -39,6 +39,7 @@ from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.proving import add_check, check_statements, drop_trigger
 from vaultdb.jobs.adopt.running import run_adoption
 from vaultdb.jobs.adopt.stage import next_step, refuse_emptying, stage_of
+from vaultdb.jobs.recording import recorded
 
 if TYPE_CHECKING:
     from vaultdb.jobs.work.job import Progress
@@ -116,7 +117,11 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
     if not yes:
         confirm("go on?")
     opener = found.tools(adoption, pace)
-    with opener() as tools, _bar("encrypting", stage.missing, as_json) as progress:
+    with (
+        recorded(found.options.settings("rotator"), "adopt backfill", str(adoption.target)),
+        opener() as tools,
+        _bar("encrypting", stage.missing, as_json) as progress,
+    ):
         result, bad = run_adoption(
             tools,
             backfilling.KIND,

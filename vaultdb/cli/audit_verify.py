@@ -1,4 +1,4 @@
-"""`vaultdb audit verify`: is the log what its processes wrote, all of it, in that order?"""
+"""`vaultdb audit verify`: whether the log is what its processes wrote, all of it, in order."""
 
 from __future__ import annotations
 

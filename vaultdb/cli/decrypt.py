@@ -16,6 +16,7 @@ from vaultdb.cli.report import one_line, print_json, shown_on_terminal
 from vaultdb.errors import ConfigurationError
 from vaultdb.guard.principal import acting_as
 from vaultdb.jobs.decrypt import Cell, decrypt_cell
+from vaultdb.jobs.recording import recorded_read
 
 
 def command(  # noqa: PLR0917  # typer passes them by name
@@ -48,8 +49,9 @@ def command(  # noqa: PLR0917  # typer passes them by name
     metadata = load_metadata(model) if model else None
     user = _user()
     with (
+        acting_as(user, tenant=owner, purpose=reason) as acting,
+        recorded_read(settings, acting, table, column, cell.key),
         open_keyring(settings) as keyring,
-        acting_as(user, tenant=owner, purpose=reason),
         open_connection(settings, "read the value") as connection,
     ):
         value = decrypt_cell(connection, keyring, cell, tenant=owner, metadata=metadata)

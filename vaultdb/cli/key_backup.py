@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import BACKUP_MADE, BACKUP_RESTORED
 from vaultdb.cli import key_manifest
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.opening import key_store
@@ -14,6 +15,7 @@ from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json
 from vaultdb.jobs.keybackup import restore
 from vaultdb.jobs.keybackup.backup import back_up
+from vaultdb.jobs.recording import recorded
 
 if TYPE_CHECKING:
     from vaultdb.jobs.keybackup.folder import Written
@@ -42,8 +44,9 @@ def backup_command(
     The keys in it are wrapped, as in the table: it opens nothing without Vault.
     """
     settings = options_of(context).settings("backup")
-    with key_store(settings) as store:
+    with recorded(settings, "keys backup") as record, key_store(settings) as store:
         written = back_up(store, settings, to)
+        record(BACKUP_MADE, what="key table", digest=written.sha256)
     if as_json:
         print_json(backup_as_json(written))
     else:
@@ -77,7 +80,9 @@ def restore_command(
         if not agreed.overlay.is_empty:
             if not yes:
                 confirm("go on?")
-            added = restore.run(agreed, store, lambda: key_store(options.settings("rotator")))
+            with recorded(settings, "keys restore") as record:
+                added = restore.run(agreed, store, lambda: key_store(options.settings("rotator")))
+                record(BACKUP_RESTORED, what="key table")
     if as_json:
         print_json({**_plan_as_json(agreed), "added": added})
     elif not agreed.overlay.is_empty:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import KEY_RESTRICTED
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.models import NO_MODELS, load_models
@@ -17,6 +18,7 @@ from vaultdb.cli.rotate_output import Teller
 from vaultdb.cli.usage_output import as_json as usage_as_json
 from vaultdb.cli.usage_output import print_usage
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.rotation.logins import Logins
 from vaultdb.jobs.rotation.retire import GRACE, Retirement
 from vaultdb.jobs.rotation.run import How, RowRotation
@@ -91,7 +93,10 @@ def retire(  # noqa: PLR0917  # typer passes them by name
     if not plan and any(each.step for each in verdicts):
         if not yes:
             confirm("go on?")
-        done = retirement.carry_out(verdicts)
+        with recorded(settings, "keys retire") as record:
+            done = retirement.carry_out(verdicts)
+            for each in done:
+                record(KEY_RESTRICTED, key_ids=[each.key_id.hex()], state=str(each.state))
     if as_json:
         print_json(verdicts_as_json(verdicts, done))
     elif done:
@@ -124,7 +129,11 @@ def promote(
         tools_of=lambda table: JobTools(options, tuple(model or ())).of(table.fullname),
         told=Teller(hidden=True),
     )
-    promoted = rotation.promote()
+    with recorded(settings, "keys promote") as record:
+        promoted = rotation.promote()
+        if promoted:
+            ids = [key.key_id.hex() for key in promoted]
+            record(KEY_RESTRICTED, key_ids=ids, state="active")
     if as_json:
         print_json([key.key_id.hex() for key in promoted])
     else:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import KEY_CREATED, KEY_ROTATED
 from vaultdb.cli import key_backup, key_life, keys_shred
 from vaultdb.cli.opening import key_store, key_table, open_provider
 from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.jobs.keys import create_all, summarise
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.rewrap import plan
 from vaultdb.jobs.verify import verify as verify_keys
 from vaultdb.keys.wrapped_key import KeyScope, KeyState, Purpose
@@ -139,11 +141,19 @@ def create_keys(  # noqa: PLR0917  # typer passes them by name
         scopes = [KeyScope(owner, keyset, each, name) for each in purposes for name in subject]
     else:
         scopes = [KeyScope(owner, keyset, each) for each in purpose.all()]
-    with open_provider(settings) as provider, key_store(settings) as store:
+    with (
+        recorded(settings, "keys create", f"tenant {owner or '-'}, keyset {keyset}") as record,
+        open_provider(settings) as provider,
+        key_store(settings) as store,
+    ):
         provider.check()
         results = create_all(
             provider, store, settings.realm, scopes, new_version=new_version, incoming=True
         )
+        made = [key.key_id.hex() for key, created in results if created]
+        if made:
+            scope = f"{owner or '-'}/{keyset}"
+            record(KEY_ROTATED if new_version else KEY_CREATED, key_ids=made, scope=scope)
     if as_json:
         print_json([{**_as_json(key), "created": created} for key, created in results])
         return
@@ -167,7 +177,11 @@ def verify(context: typer.Context, as_json: Json = False) -> None:
     """
     options = options_of(context)
     opening, changing = options.settings("reencryptor"), options.settings("rotator")
-    with open_provider(opening) as provider, key_store(changing) as store:
+    with (
+        recorded(opening, "keys verify"),
+        open_provider(opening) as provider,
+        key_store(changing) as store,
+    ):
         provider.check()
         table = key_table(store, changing)
         waiting = table.survey(0).unverified

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import KEY_SHREDDED
 from vaultdb.cli.asking import ask
 from vaultdb.cli.models import load_models
 from vaultdb.cli.opening import key_store
@@ -16,6 +17,7 @@ from vaultdb.cli.options import Json, Models, options_of
 from vaultdb.cli.report import print_json
 from vaultdb.cli.shred_output import plan_as_json, print_plan, print_result
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.shred.certificate import check_folder, write_certificate
 from vaultdb.jobs.shred.destroy import Shredder
 from vaultdb.jobs.shred.target import find
@@ -25,6 +27,7 @@ from vaultdb.vault.tenant_kek import tenant_kek
 
 if TYPE_CHECKING:
     from vaultdb.jobs.shred.destroy import Destroyed
+    from vaultdb.jobs.shred.target import Target
     from vaultdb.settings import Settings
 
 Plan = Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")]
@@ -96,7 +99,9 @@ def shred_command(  # noqa: PLR0917  # typer passes them by name
                 " destroyed say --accept-realm-kek"
             )
         _confirm(confirm, tenant, "name of the tenant to destroy")
-        done = Shredder(store, settings).tenant(target, kek, snapshot_days=snapshot_days)
+        with recorded(settings, "keys shred", f"tenant {tenant}") as record:
+            done = Shredder(store, settings).tenant(target, kek, snapshot_days=snapshot_days)
+            record(KEY_SHREDDED, key_ids=_ids(target), scope=tenant, reason="shred")
     _report(done, certificate, as_json=as_json)
 
 
@@ -142,7 +147,9 @@ def erase_subject_command(  # noqa: PLR0917  # typer passes them by name
                 print_json(plan_as_json(target, None))
             return
         _confirm(confirm, subject, "data subject to erase")
-        done = Shredder(store, settings).subject(target)
+        with recorded(settings, "keys erase-subject", f"tenant {owner or '-'}") as record:
+            done = Shredder(store, settings).subject(target)
+            record(KEY_SHREDDED, key_ids=_ids(target), scope=owner or "-", reason="erase-subject")
     _report(done, certificate, as_json=as_json)
 
 
@@ -168,6 +175,10 @@ def _confirm(given: str | None, wanted: str, what: str) -> None:
     typed = ask(what, option="--confirm") if given is None else given
     if typed != wanted:
         raise ConfigurationError(f"--confirm does not name {wanted!r}, so nothing was done")
+
+
+def _ids(target: Target) -> list[str]:
+    return [key.key_id.hex() for key in target.keys]
 
 
 def _report(done: Destroyed, folder: Path, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from sqlalchemy import MetaData
@@ -13,6 +13,7 @@ from sqlalchemy import MetaData
 from vaultdb.alembic import checks, own, preview, runner, scaffold
 from vaultdb.alembic.patience import Patience
 from vaultdb.alembic.trees import OWN
+from vaultdb.audit.kinds import MIGRATION_APPLIED
 from vaultdb.cli import migrating_output as output
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.migrating import (
@@ -32,6 +33,10 @@ from vaultdb.cli.models import NO_MODELS, load_metadata, load_object
 from vaultdb.cli.options import Json, Yes, options_of
 from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import Recorder, recorded
+
+if TYPE_CHECKING:
+    from vaultdb.alembic.session import Session
 
 app = typer.Typer(
     help="Create and change vaultdb's schema and yours, by the login of VAULTDB_MIGRATE_URL.",
@@ -57,12 +62,16 @@ def up(
     found = setup(context, migrations, tree, model=model, allow_superuser=allow_superuser)
     if found.one_tree().name == OWN:
         own.check_revision(revision)
-    with found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session:
+    with (
+        recorded(found.settings, "migrate up", may_lack_log=True) as record,
+        found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session,
+    ):
         if not as_json:
             session.ended = output.print_step
         done = runner.upgrade(
             session, realm=found.settings.realm, app=found.app, only=tree, revision=revision
         )
+        _record_steps(record, session)
     if as_json:
         print_json(output.upgrade_as_json(session, done))
     else:
@@ -104,7 +113,10 @@ def down(
             print(f"this destroys {plural(keys, 'data key')} and every value encrypted under them")
     if not yes:
         confirm("go on?")
-    with found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session:
+    with (
+        recorded(found.settings, "migrate down", revision, may_lack_log=True) as record,
+        found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session,
+    ):
         if not as_json:
             session.ended = output.print_step
         runner.downgrade(
@@ -114,6 +126,7 @@ def down(
             revision=revision,
             destroy_keys=destroy_keys,
         )
+        _record_steps(record, session)
     if as_json:
         print_json(output.upgrade_as_json(session, None))
     elif not session.steps:
@@ -262,3 +275,10 @@ def check(
 def _teller(as_json: bool) -> output.Teller:
     """Return how notices are shown: with the rest, or on stderr so that JSON stays JSON."""
     return lambda notice: print(f"note: {notice}", file=sys.stderr if as_json else sys.stdout)
+
+
+def _record_steps(record: Recorder, session: Session) -> None:
+    """Record each revision; what the steps of both trees were is in the database, too."""
+    for step in session.steps:
+        direction = "up" if step.is_upgrade else "down"
+        record(MIGRATION_APPLIED, branch=step.tree, revision=step.revision, direction=direction)

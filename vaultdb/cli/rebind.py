@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.options import Json, Models, Options, Yes, options_of
 from vaultdb.cli.report import FAILURE, plural, print_json
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.rotation.rebinding import KIND, RebindSpec, rebind_task
 from vaultdb.jobs.work.job import Job, JobState, Progress
 from vaultdb.jobs.work.runner import run_job
@@ -64,7 +65,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
     spec = RebindSpec(table, tuple(key or ()), into, tenant, to_tenant, from_profile)
     options = options_of(context)
     opener = JobTools(options, tuple(model or ()), table)
-    with _config_of(options), opener() as tools:
+    with _config_of(options), opener() as tools, ExitStack() as closing:
         chosen = tools.metadata.tables[table]
         left = _count(spec, tools)
         if not as_json:
@@ -75,6 +76,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
             return
         if not yes:
             confirm("go on?")
+        closing.enter_context(recorded(options.settings("rotator"), "rebind", table))
         store = JobStore(tools.engine)
         job = store.start(
             KIND, table, spec.as_json(), split=lambda connection: split_table(connection, chosen)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import KEK_ROTATED, KEY_REWRAPPED
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.key_backup import print_backup
@@ -18,6 +19,7 @@ from vaultdb.cli.report import FAILURE, print_json
 from vaultdb.cli.rotate_output import Done, Teller, left_elsewhere, print_kek
 from vaultdb.cli.rotate_plan import plan_as_json, print_plan
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.rotation.here import missing_right
 from vaultdb.jobs.rotation.kek import KekDone, KekRotation
 from vaultdb.jobs.rotation.logins import Logins
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from vaultdb.jobs.keybackup.folder import Written
     from vaultdb.jobs.rewrap import Plan
     from vaultdb.jobs.rotation.plan import RowsPlan
+    from vaultdb.settings import Settings
     from vaultdb.settings.model import Role
 
 _ROLES: tuple[Role, ...] = ("rotator", "officer", "reencryptor")
@@ -130,6 +133,7 @@ def command(  # noqa: PLR0917  # typer passes them by name
         rotation if models else None,
         {role: missing_right(options.settings, role) for role in _ROLES},
         how,
+        options.settings("rotator"),
         wants_rows=wanted.rows,
         as_json=as_json,
     ).run(plan_only=plan, yes=yes)
@@ -143,6 +147,7 @@ class _Command:
     rows: RowRotation | None
     missing: Mapping[Role, str | None]
     how: How
+    settings: Settings
     wants_rows: bool
     as_json: bool
 
@@ -158,8 +163,13 @@ class _Command:
             return
         if not yes:
             confirm("go on?")
-        kek, backup = self._rotate_kek(agreed)
-        done = Done(kek, self._rotate_rows(rows), self._left(rows), backup)
+        with recorded(self.settings, "rotate") as record:
+            kek, backup = self._rotate_kek(agreed)
+            if kek is not None:
+                if kek.rewrapped.rotated:
+                    record(KEK_ROTATED, version=kek.rewrapped.kek_version)
+                record(KEY_REWRAPPED, rows=kek.rewrapped.rewrapped)
+            done = Done(kek, self._rotate_rows(rows), self._left(rows), backup)
         if self.as_json:
             print_json(done.as_json())
         else:

@@ -15,6 +15,7 @@ from vaultdb.db.rights import refuse_excess_rights
 from vaultdb.engine.auditing import auditor_for
 from vaultdb.engine.binary import fetch_in_binary
 from vaultdb.engine.fork import separate_in_children
+from vaultdb.engine.key_events import AuditedKeys
 from vaultdb.engine.keyring import keyring_for
 from vaultdb.errors import ConfigurationError
 from vaultdb.orm.claims import send_claims
@@ -107,7 +108,9 @@ def prepare(
     else:
         assert settings is not None
         default = settings.tenant if tenant is None else tenant
-        runtime = Runtime(keyring_for(settings, credentials), default, auditor=auditor)
+        heard = None if auditor is None else AuditedKeys(lambda: runtime.auditor)
+        opening = keyring_for(settings, credentials, heard)
+        runtime = Runtime(opening, default, auditor=auditor)
     root = _root(engine)
     _check_driver(root)
     _prepare(root, runtime)

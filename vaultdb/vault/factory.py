@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from vaultdb.errors import ConfigurationError
 from vaultdb.keys.keyring import Keyring
+from vaultdb.keys.listener import KeyListener
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.store import KeyStore
 from vaultdb.settings import Settings, VaultSettings
@@ -39,7 +40,10 @@ ENTRY_POINTS = "vaultdb.key_providers"
 
 
 def new_keyring(
-    settings: Settings, store: KeyStore, client: Callable[[], VaultClient] | None = None
+    settings: Settings,
+    store: KeyStore,
+    client: Callable[[], VaultClient] | None = None,
+    listener: KeyListener | None = None,
 ) -> Keyring:
     """Make a keyring as configured, over this key table; see `new_provider`."""
     return Keyring(
@@ -51,6 +55,7 @@ def new_keyring(
         soft_ttl=settings.keyring.soft_ttl,
         hard_ttl=settings.keyring.hard_ttl,
         capacity=settings.keyring.capacity,
+        listener=listener,
     )
 
 
