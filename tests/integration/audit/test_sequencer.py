@@ -16,6 +16,7 @@ from tests.integration.audit.tree import Tree
 from tests.integration.audit.writing import Process
 from vaultdb.audit.memory import MemoryAuditKeys
 from vaultdb.db.connect import new_engine
+from vaultdb.errors import SchemaError
 from vaultdb.jobs.audit.sequencer import Sequencer
 from vaultdb.jobs.audit.sequencer_gaps import Gaps
 from vaultdb.jobs.audit.signing import CheckpointRefused, NoteSigner
@@ -309,6 +310,7 @@ def test_records_are_told_in_the_order_of_their_leaves(
         "DELETE FROM vaultdb_audit.leaf WHERE index = 3",
         "DELETE FROM vaultdb_audit.checkpoint",
         "INSERT INTO vaultdb_audit.leaf SELECT 4, chain, 9, hash FROM vaultdb_audit.leaf LIMIT 1",
+        "UPDATE vaultdb_audit.chain SET sequenced = 2",
     ],
 )
 def test_nothing_is_signed_on_top_of_a_tree_that_was_changed(
@@ -348,3 +350,12 @@ def delete(database: Database, chain: object, seq: int) -> None:
         connection.execute(
             "DELETE FROM vaultdb_audit.event WHERE chain = %s AND seq = %s", [chain, seq]
         )
+
+
+def test_a_database_without_the_logs_tables_says_who_makes_them(
+    new_sequencer: NewSequencer, database: Database
+) -> None:
+    with database.connect() as connection:
+        connection.execute("DROP TABLE vaultdb_audit.checkpoint")
+    with pytest.raises(SchemaError, match="vaultdb roles apply"):
+        new_sequencer().step()

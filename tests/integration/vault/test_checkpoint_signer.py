@@ -47,6 +47,18 @@ def test_a_rotated_key_goes_on_signing_and_the_old_one_stays_known(
     assert notes.read(old.note).checkpoint == notes.read(new.note).checkpoint
 
 
+def test_a_checkpoint_that_another_sequencer_signed_with_a_newer_key_is_known(
+    openbao: OpenBao, signer: VaultCheckpointSigner, kek: str
+) -> None:
+    first = NoteSigner("realm", signer)
+    first.sign(1, Frontier())
+    openbao.admin.write(f"{openbao.transit_mount}/keys/{kek}-checkpoint/rotate")
+    with closing(openbao.client()) as client:
+        second = VaultCheckpointSigner(client, mount=openbao.transit_mount, kek=kek)
+        note = NoteSigner("realm", second).sign(1, Frontier()).note
+    assert first.read(note).note == note
+
+
 def test_a_key_of_another_kind_is_refused_with_the_remedy(openbao: OpenBao) -> None:
     name = f"own-{secrets.token_hex(4)}"
     openbao.admin.write(f"{openbao.transit_mount}/keys/{name}-checkpoint", type="ecdsa-p256")

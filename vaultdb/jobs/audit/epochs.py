@@ -13,10 +13,9 @@ from sqlalchemy import Engine
 from vaultdb.audit.auditor import Auditor
 from vaultdb.audit.event import Event, Json
 from vaultdb.audit.kinds import EPOCH_BEGUN
-from vaultdb.db.failures import plain_failures
 from vaultdb.engine.auditing import operator
-from vaultdb.errors import AuditUnavailable
 from vaultdb.jobs.audit import sequencer_rows as rows
+from vaultdb.jobs.audit.sequencer_failures import log_failures
 from vaultdb.jobs.audit.signing import CheckpointRefused, LogState, NoteSigner, Signed
 from vaultdb.jobs.audit.sinks.exporter import Exporter
 
@@ -49,7 +48,7 @@ def plan_epoch(engine: Engine, signer: NoteSigner, exporter: Exporter) -> EpochP
 
     """
     with (
-        plain_failures("read the audit log", unavailable=AuditUnavailable),
+        log_failures("read the audit log"),
         engine.begin() as connection,
     ):
         state = rows.read_state(connection, signer)
@@ -81,7 +80,7 @@ def begin_epoch(
     }
     auditor.commit(Event(EPOCH_BEGUN, said, operator()))
     with (
-        plain_failures("begin a new epoch", unavailable=AuditUnavailable),
+        log_failures("begin a new epoch"),
         engine.begin() as connection,
     ):
         if not rows.is_alone(connection):

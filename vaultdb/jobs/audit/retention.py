@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Engine, text
 from vaultdb.audit.auditor import Auditor
 from vaultdb.audit.event import Event
 from vaultdb.audit.kinds import PARTITION_DROPPED
-from vaultdb.db.failures import plain_failures
 from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.engine.auditing import operator
 from vaultdb.errors import AuditUnavailable, ConfigurationError, VaultDBError
 from vaultdb.jobs.audit.sequencer import Sequencer
+from vaultdb.jobs.audit.sequencer_failures import log_failures
 from vaultdb.jobs.audit.signing import CheckpointRefused
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.logs import AUDIT
@@ -114,7 +114,7 @@ def make_ahead(engine: Engine, months: int) -> int:
 
     """
     with (
-        plain_failures("make partitions of the audit log", unavailable=AuditUnavailable),
+        log_failures("make partitions of the audit log"),
         engine.begin() as connection,
     ):
         connection.execute(_LOCKS)
@@ -124,7 +124,7 @@ def make_ahead(engine: Engine, months: int) -> int:
 def list_months(engine: Engine) -> list[Month]:
     """Return the partitions of the log, oldest first."""
     with (
-        plain_failures("list the partitions of the audit log", unavailable=AuditUnavailable),
+        log_failures("list the partitions of the audit log"),
         engine.begin() as connection,
     ):
         return [Month(*row) for row in connection.execute(_MONTHS)]
@@ -144,7 +144,7 @@ def plan_drop(engine: Engine, before: date, upto: int) -> list[Dropping]:
     """
     found = [each for each in list_months(engine) if each.month and each.month < before]
     with (
-        plain_failures("count the records of the audit log", unavailable=AuditUnavailable),
+        log_failures("count the records of the audit log"),
         engine.begin() as connection,
     ):
         plan = [Dropping(month, *_count(connection, month, upto)) for month in found]
@@ -202,7 +202,7 @@ def drop(
     """
     for each in plan:
         with (
-            plain_failures(f"drop {each.month} of the audit log", unavailable=AuditUnavailable),
+            log_failures(f"drop {each.month} of the audit log"),
             engine.begin() as connection,
         ):
             connection.execute(_LOCKS)

@@ -16,9 +16,8 @@ from sqlalchemy import Connection, Engine
 
 from vaultdb.audit.chain import Record
 from vaultdb.audit.merkle import leaf_hash
-from vaultdb.db.failures import plain_failures
-from vaultdb.errors import AuditUnavailable
 from vaultdb.jobs.audit import sequencer_rows as rows
+from vaultdb.jobs.audit.sequencer_failures import log_failures
 from vaultdb.jobs.audit.sequencer_gaps import Gap, Gaps
 from vaultdb.jobs.audit.signing import VERIFY, CheckpointRefused, LogState, NoteSigner, Signed
 from vaultdb.logs import AUDIT
@@ -214,7 +213,7 @@ class Sequencer:
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         with (
-            plain_failures("sequence the audit log", unavailable=AuditUnavailable),
+            log_failures("sequence the audit log"),
             self._engine.begin() as connection,
         ):
             yield connection

@@ -10,7 +10,10 @@ from vaultdb.audit.keys import CheckpointSigner
 from vaultdb.audit.merkle import Frontier
 from vaultdb.audit.note import Checkpoint, NoteError, SignedNote, VerifierKey, origin_of
 from vaultdb.errors import VaultDBError
+from vaultdb.keys.clock import BOOT_TIME, Clock
 
+READ_EVERY = 10.0
+"""Seconds between two looks for newer public keys: notes by strangers cost no call each."""
 VERIFY = "somebody changed it; run: vaultdb audit verify"
 
 
@@ -24,7 +27,11 @@ class KeepsOldKeys(Protocol):
 
     @property
     def public_keys(self) -> Sequence[bytes]:
-        """The public keys of all versions, 32 bytes each."""
+        """The public keys of all versions, 32 bytes each, as read before."""
+        ...
+
+    def read(self) -> object:
+        """Read them again."""
         ...
 
 
@@ -61,9 +68,11 @@ class NoteSigner:
 
     """
 
-    def __init__(self, realm: str, signer: CheckpointSigner) -> None:
+    def __init__(self, realm: str, signer: CheckpointSigner, *, _clock: Clock = BOOT_TIME) -> None:
         self.realm = realm
         self._signer = signer
+        self._clock = _clock
+        self._read_at: float | None = None
 
     def keys(self, origin: str) -> tuple[VerifierKey, ...]:
         """Return the keys that may have signed under this origin, newest first."""
@@ -104,8 +113,23 @@ class NoteSigner:
         note = SignedNote.parse(text)
         checkpoint = Checkpoint.parse(note.text)
         epoch = epoch_of(checkpoint.origin, self.realm)
-        note.verify(*self.keys(checkpoint.origin))
+        try:
+            note.verify(*self.keys(checkpoint.origin))
+        except NoteError:
+            if not self._reads_again():
+                raise
+            note.verify(*self.keys(checkpoint.origin))
         return Signed(epoch, checkpoint, text)
+
+    def _reads_again(self) -> bool:
+        """Read the keys again: another sequencer may have signed with a newer one."""
+        now = self._clock()
+        if self._read_at is not None and now < self._read_at + READ_EVERY:
+            return False
+        self._read_at = now
+        if isinstance(self._signer, KeepsOldKeys):
+            self._signer.read()
+        return True
 
 
 @dataclass(slots=True)

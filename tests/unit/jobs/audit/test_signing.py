@@ -17,10 +17,14 @@ class Rotating(MemoryAuditKeys):
     def __init__(self, before: MemoryAuditKeys) -> None:
         super().__init__()
         self.before = before
+        self.reads = 0
 
     @property
     def public_keys(self) -> tuple[bytes, ...]:
         return self.before.public_key, self.public_key
+
+    def read(self) -> None:
+        self.reads += 1
 
 
 class Lying(MemoryAuditKeys):
@@ -68,3 +72,13 @@ def test_a_checkpoint_signed_before_a_rotation_is_still_believed() -> None:
 def test_a_signature_that_does_not_fit_the_shown_key_is_not_stored() -> None:
     with pytest.raises(CheckpointRefused, match="does not fit the public key"):
         NoteSigner(REALM, Lying()).sign(1, Frontier())
+
+
+def test_notes_by_strangers_do_not_cost_a_look_for_newer_keys_each() -> None:
+    now, keys = [0.0], Rotating(MemoryAuditKeys())
+    signer = NoteSigner(REALM, keys, _clock=lambda: now[0])
+    for second in range(25):
+        now[0] = second
+        with pytest.raises(NoteError):
+            signer.read(signed_notes(1)[0].note)
+    assert keys.reads == 3
