@@ -28,7 +28,7 @@ from vaultdb.audit.auditor import AuditMode
 from vaultdb.audit.event import Event
 from vaultdb.audit.kinds import DATA_READ
 from vaultdb.audit.memory import MemoryAuditKeys
-from vaultdb.db.auditlog import flusher, outbox
+from vaultdb.db.auditlog import flusher
 from vaultdb.db.auditlog.auditor import PostgresAuditor
 from vaultdb.engine import create_engine
 from vaultdb.engine.auditing import open_auditor, operator
@@ -134,9 +134,9 @@ def test_an_engine_that_is_used_after_it_was_disposed_of_opens_another_chain(
 def test_a_full_memory_is_an_error_after_a_while(
     audited_engine: MakeEngine, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "FULL_FOR", 0.1)
     monkeypatch.setattr(flusher, "RETRY_AFTER", 0.05)
     auditor = auditor_of(audited_engine(mode="relaxed", spool=3, flush_after=0.01))
+    monkeypatch.setattr(auditor._outbox, "_full_for", 0.1)
     with _revoked(database):
         for number in range(3):
             auditor.add(noted(str(number)))

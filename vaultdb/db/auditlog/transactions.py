@@ -85,13 +85,11 @@ def _rollback_prepared(rollback: Callable[..., None], connection: Any, *argument
 def _write(lent: Any, commit: Callable[[], None], *, is_final: bool = True) -> None:
     """Commit with the events; afterwards the transaction has ended in any case."""
     pending = find_pending(lent)
-    try:
-        if pending is None or pending.committer is None or not pending.events:
-            commit()
-        else:
-            pending.committer.commit_with(lent, pending.events, commit, is_final=is_final)
-    finally:
-        forget_pending(lent)
+    forget_pending(lent)  # some releases of SQLAlchemy commit a second phase through do_commit
+    if pending is None or pending.committer is None or not pending.events:
+        commit()
+    else:
+        pending.committer.commit_with(lent, pending.events, commit, is_final=is_final)
 
 
 _AROUND: dict[str, Callable[..., None]] = {
