@@ -58,6 +58,7 @@ def encrypted(
     subject: str | None = None,
     adopts: str | None = None,
     plaintext: Plaintext = "forbid",
+    sensitive: bool = False,
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[T]: ...
 @overload
@@ -76,6 +77,7 @@ def encrypted(
     subject: str | None = None,
     adopts: str | None = None,
     plaintext: Plaintext = "forbid",
+    sensitive: bool = False,
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[T | None]: ...
 def encrypted(
@@ -93,6 +95,7 @@ def encrypted(
     subject: str | None = None,
     adopts: str | None = None,
     plaintext: Plaintext = "forbid",
+    sensitive: bool = False,
     **mapped_column_kwargs: Any,
 ) -> MappedColumn[Any]:
     """Declare an attribute whose values are encrypted before they reach the database.
@@ -116,6 +119,7 @@ def encrypted(
         plaintext: `"allow"` to write the plaintext column too, and to read it where a row is not
             encrypted yet; `"empty"` to set it to NULL with each write; `"forbid"` to leave it
             alone.
+        sensitive: no value is read before the audit log has recorded it, also in relaxed mode.
         mapped_column_kwargs: what else `mapped_column` takes and encryption allows.
 
     Raises:
@@ -147,5 +151,6 @@ def encrypted(
         subject=subject,
         adopts=adopts,
         plaintext=plaintext,
+        sensitive=sensitive,
     )
     return mapped_column(type_, nullable=nullable, **mapped_column_kwargs)
