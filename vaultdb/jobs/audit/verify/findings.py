@@ -86,6 +86,7 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "leaf": _ALTERED,
         "tree": _ALTERED,
         "checkpoint": f"{_ALTERED}; if this is every checkpoint, {_SETTINGS}",
+        "unsigned": "no sequencer is at work: start vaultdb audit checkpoint, and verify again",
         "rolled-back": (
             "the log is older than what was exported: if a backup was restored, record that with"
             " vaultdb audit checkpoint --new-epoch, else treat it as an attack"

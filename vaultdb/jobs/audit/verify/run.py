@@ -20,6 +20,12 @@ from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.primary import on_primary
 from vaultdb.engine.auditing import auditor_for, operator
 from vaultdb.errors import AuditUnavailable
+from vaultdb.jobs.audit.verify.agreement import (
+    UNSIGNED_AFTER,
+    check_cuts,
+    check_heads,
+    check_waiting,
+)
 from vaultdb.jobs.audit.verify.chains import check_chains
 from vaultdb.jobs.audit.verify.findings import Findings
 from vaultdb.jobs.audit.verify.source import Source
@@ -58,13 +64,20 @@ class Verification:
         return not self.findings.total
 
 
-def verify(connection: psycopg.Connection[Any], trust: Trust, tell: Tell) -> Verification:
+def verify(
+    connection: psycopg.Connection[Any],
+    trust: Trust,
+    tell: Tell,
+    *,
+    unsigned_after: float = UNSIGNED_AFTER,
+) -> Verification:
     """Verify the log in one snapshot.
 
     Args:
         connection: of the auditor, with no transaction under way.
         trust: what is believed; nothing in the database is.
         tell: shows progress.
+        unsigned_after: seconds that a record may wait for its leaf.
 
     Raises:
         VaultError: Vault does not open the escrow now.
@@ -74,7 +87,10 @@ def verify(connection: psycopg.Connection[Any], trust: Trust, tell: Tell) -> Ver
     findings = Findings()
     with Source.of(connection) as source:
         said = check_chains(source, trust, findings, tell("records", source.count("event")))
-        leaves = check_tree(source, trust, said, findings, tell("leaves", source.count("leaf")))
+        leaves = check_tree(source, trust, findings, tell("leaves", source.count("leaf")))
+        check_cuts(source, said, findings, offline=trust.is_offline)
+    check_heads(said, findings)
+    check_waiting(said, findings, unsigned_after)
     if trust.is_offline:
         findings.remarks.append(
             "offline: the tree and its signatures were verified, not who wrote each record"

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any, Final, TypeVar
 
 import psycopg
+from psycopg import sql
+from psycopg.types.string import ByteaBinaryLoader
 
 from vaultdb.db.shipped_sql import shipped_sql
 
 BATCH: Final = 5_000
 """Rows that are fetched at a time."""
+CHAINS: Final = 256
+"""Chains that are fetched at a time, for each has a first key to open."""
+
+_AS_STORED: Final = ("text", "uuid", "timestamptz")
+"""Types whose values stay the bytes that the server sends: nothing is decoded only to be hashed."""
+
+_T = TypeVar("_T")
 
 
 class Source:
@@ -32,37 +42,41 @@ class Source:
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute("SET LOCAL statement_timeout = 0")
+            connection.execute("SET LOCAL client_encoding = 'UTF8'")
             yield cls(connection)
 
     def count(self, table: str) -> int:
         """Return the rows of `event`, `leaf`, `chain` or `checkpoint`."""
-        query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(
-            psycopg.sql.Identifier("vaultdb_audit", table)
+        query = sql.SQL("SELECT pg_catalog.count(*) FROM {}").format(
+            sql.Identifier("vaultdb_audit", table)
         )
         row = self._connection.execute(query).fetchone()
         assert row is not None
         return int(row[0])
 
     def chains(self) -> Iterator[list[Any]]:
-        """Yield batches of chain, opening, sequenced, and the chain's cut, by chain."""
-        yield from self._stream("chains", shipped_sql(__package__ or "", "chains"), 256)
+        """Yield batches of chain, opening, sequenced, done, and the chain's cut, by chain."""
+        yield from self._stream("chains", CHAINS)
 
     def events(self) -> Iterator[list[Any]]:
-        """Yield batches of chain, seq, at, body, mac, and leaf index and hash; by chain and seq."""
-        yield from self._stream("events", shipped_sql(__package__ or "", "events"))
+        """Yield batches of records, by chain and seq.
+
+        A record is chain, seq, at, body and mac, index and hash of its leaf, and when it was
+        stored; all but numbers are bytes.
+        """
+        yield from in_advance(self._stream("events", raw=True))
 
     def leaves(self) -> Iterator[list[Any]]:
         """Yield batches of index and hash, in order."""
-        yield from self._stream(
-            "leaves", "SELECT index, hash FROM vaultdb_audit.leaf ORDER BY index"
-        )
+        yield from in_advance(self._stream("leaves"))
 
     def checkpoints(self) -> Iterator[list[Any]]:
         """Yield batches of epoch, size and note, by size and epoch."""
-        yield from self._stream(
-            "checkpoints",
-            "SELECT epoch, size, note FROM vaultdb_audit.checkpoint ORDER BY size, epoch",
-        )
+        yield from self._stream("checkpoints")
+
+    def epochs(self) -> Iterator[list[Any]]:
+        """Yield batches of epoch, size and note of the first checkpoint of each epoch."""
+        yield from self._stream("epochs")
 
     def newest_checkpoint(self) -> tuple[int, int, str] | None:
         """Return epoch, size and note of the newest checkpoint."""
@@ -72,11 +86,29 @@ class Source:
         ).fetchone()
 
     def leaves_without_event(self) -> Iterator[list[Any]]:
-        """Yield batches of index, chain and seq of leaves whose event is gone."""
-        yield from self._stream("lost", shipped_sql(__package__ or "", "leaves_without_event"))
+        """Yield batches of index, chain and seq of leaves whose record is gone and not cut off."""
+        yield from self._stream("leaves_without_event")
 
-    def _stream(self, name: str, query: str, size: int = BATCH) -> Iterator[list[Any]]:
+    def cuts(self) -> Iterator[list[Any]]:
+        """Yield batches of month, how many of its records were cut off, and their last index."""
+        yield from self._stream("cuts")
+
+    def _stream(
+        self, name: str, size: int = BATCH, *, raw: bool = False
+    ) -> Generator[list[Any], None, None]:
         with psycopg.ServerCursor(self._connection, f"vaultdb_{name}") as cursor:
-            cursor.execute(query.encode(), binary=True)
+            if raw:
+                for each in _AS_STORED:
+                    cursor.adapters.register_loader(each, ByteaBinaryLoader)
+            cursor.execute(shipped_sql(__package__ or "", name).encode(), binary=True)
             while batch := cursor.fetchmany(size):
                 yield batch
+
+
+def in_advance(batches: Generator[_T, None, None]) -> Iterator[_T]:
+    """Yield what a generator yields, while a thread gets the next one from it."""
+    with closing(batches), ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch

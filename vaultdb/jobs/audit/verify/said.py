@@ -1,0 +1,92 @@
+"""What authenticated records say about the log itself: heads of chains, dropped months, epochs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from vaultdb.audit.kinds import CHAIN_CLOSED, CHAIN_HEARTBEAT, CHAIN_OPENED, EPOCH_BEGUN
+from vaultdb.audit.kinds import PARTITION_DROPPED as DROPPED
+from vaultdb.audit.opening import opening_digest
+from vaultdb.jobs.audit.verify.chain_state import ChainState
+
+MAY_ANNOUNCE: Final = frozenset({"sequencer", "auditor"})
+"""The Vault roles whose word it is that a month was dropped or an epoch began."""
+
+_MARK: Final = b'"event":"'
+_OURS: Final = (b"chain.", b"audit.")
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A month that was announced to be dropped.
+
+    Args:
+        events: how many records it had.
+        size: the checkpoint below which all of them had leaves.
+
+    """
+
+    events: int
+    size: int
+
+
+@dataclass(slots=True)
+class Said:
+    """Collects it.
+
+    Args:
+        heads: the longest that each chain was, by heartbeats.
+        lengths: the last seq that each chain has; -1 without any.
+        dropped: by month, such as 2026-03.
+        epochs: by epoch, at which size it began.
+        waiting: since when chains wait for a leaf, by what their first such record states.
+        events: records that were read.
+        unsequenced: those of them without a leaf.
+
+    """
+
+    heads: dict[UUID, int] = field(default_factory=dict)
+    lengths: dict[UUID, int] = field(default_factory=dict)
+    dropped: dict[str, Announced] = field(default_factory=dict)
+    epochs: dict[int, int] = field(default_factory=dict)
+    waiting: dict[UUID, str] = field(default_factory=dict)
+    events: int = 0
+    unsequenced: int = 0
+
+    def read(self, chain: ChainState, seq: int, body: bytes) -> str | None:
+        """Read an authentic record of `chain.*` or `audit.*`; return what is wrong, if anything."""
+        try:
+            said: Mapping[str, Any] = json.loads(body)
+            self._read(chain, said["event"], said)
+            is_first = said["event"] == CHAIN_OPENED.name
+            if is_first and (seq or said["opening"] != opening_digest(chain.text)):
+                return "the opening is not the one that the chain began with"
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return "the record cannot be read as the event that it says it is"
+        return None
+
+    def _read(self, chain: ChainState, event: str, said: Mapping[str, Any]) -> None:
+        if event == CHAIN_CLOSED.name:
+            chain.is_closed = True
+        elif event == CHAIN_HEARTBEAT.name:
+            for head in said["chains"]:
+                other, seq = UUID(hex=head["chain"]), int(head["seq"])
+                self.heads[other] = max(self.heads.get(other, -1), seq)
+        elif chain.role in MAY_ANNOUNCE and event == DROPPED.name:
+            self.dropped[str(said["month"])] = Announced(int(said["events"]), int(said["size"]))
+        elif chain.role in MAY_ANNOUNCE and event == EPOCH_BEGUN.name:
+            self.epochs[int(said["epoch"])] = int(said["size"])
+
+
+def is_about_the_log(body: bytes) -> bool:
+    """Tell whether a record says something about the log itself.
+
+    In canonical JSON no other place can look like its event: a quotation mark inside of a string
+    is escaped.
+    """
+    at = body.find(_MARK)
+    return at >= 0 and body.startswith(_OURS, at + len(_MARK))

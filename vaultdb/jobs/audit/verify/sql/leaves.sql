@@ -1,0 +1,1 @@
+SELECT index, hash FROM vaultdb_audit.leaf ORDER BY index
