@@ -104,7 +104,10 @@ def _drop(
             "what is dropped must be recorded first, and the audit mode of the sequencer is off;"
             " set mode in [audit]"
         )
-    announce(opened.auditor, sequencer, found, upto)
+    signed = announce(opened.auditor, sequencer, found, upto)
+    if signed is not None:
+        opened.exporter.offer(signed)
+        opened.exporter.flush(everything=True)
     engine = new_engine(options_of(context).settings("admin"), searches_models=False)
     try:
         drop(

@@ -17,6 +17,7 @@ from tests.fixtures.postgres import Database
 from tests.integration.audit.commands import Commands, new_commands
 from tests.integration.audit.writing import OneChain, Process
 from vaultdb.audit.memory import MemoryAuditKeys
+from vaultdb.audit.note import Checkpoint, SignedNote
 from vaultdb.db.connect import new_engine
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.audit.retention import Upkeep, list_months, make_ahead, month_of
@@ -107,6 +108,8 @@ def test_months_are_dropped_below_a_checkpoint_and_their_leaves_stay(
         (f"{months_ago(2):%Y-%m}", 4, 9),
         (f"{months_ago(1):%Y-%m}", 2, 9),
     ]
+    exported = Checkpoint.parse(SignedNote.parse(commands.exported[-1]).text)
+    assert exported.size > max(index for _, index in told)
     leaves = count(database, "leaf")
     process.write(one)
     assert commands.run("checkpoint", "--once").code == 0

@@ -21,7 +21,7 @@ from vaultdb.engine.auditing import operator
 from vaultdb.errors import AuditUnavailable, ConfigurationError, VaultDBError
 from vaultdb.jobs.audit.sequencer import Sequencer
 from vaultdb.jobs.audit.sequencer_failures import log_failures
-from vaultdb.jobs.audit.signing import CheckpointRefused
+from vaultdb.jobs.audit.signing import CheckpointRefused, Signed
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.logs import AUDIT
 
@@ -158,8 +158,10 @@ def plan_drop(engine: Engine, before: date, upto: int) -> list[Dropping]:
     return plan
 
 
-def announce(auditor: Auditor, sequencer: Sequencer, plan: Sequence[Dropping], upto: int) -> None:
-    """Record what will be dropped, and have that signed.
+def announce(
+    auditor: Auditor, sequencer: Sequencer, plan: Sequence[Dropping], upto: int
+) -> Signed | None:
+    """Record what will be dropped, and have that signed; return the checkpoint to be exported.
 
     Raises:
         AuditUnavailable: it could not be recorded or signed.
@@ -180,7 +182,7 @@ def announce(auditor: Auditor, sequencer: Sequencer, plan: Sequence[Dropping], u
         while step.is_behind:
             step = sequencer.step()
         if not step.is_busy:
-            return
+            return step.signed
         sleep(1)
     raise AuditUnavailable("the announcement was not signed in time; look at the sequencer")
 

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.numeric import Int8
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, insert, select, text
 
 from vaultdb.audit.chain import Record
 from vaultdb.audit.kinds import CHAIN_CLOSED
-from vaultdb.db.audit_schema import checkpoint, leaf
+from vaultdb.db.audit_schema import checkpoint
 from vaultdb.db.shipped_sql import shipped_sql
 from vaultdb.jobs.audit.signing import LogState, NoteSigner, Signed, believed
 
@@ -23,6 +23,7 @@ _WAITING = text(shipped_sql(_PACKAGE, "waiting"))
 _NEXT = shipped_sql(_PACKAGE, "next_records")
 _ADVANCE = shipped_sql(_PACKAGE, "advance")
 _LEAVES = shipped_sql(_PACKAGE, "leaves").strip()
+_STATE = text(shipped_sql(_PACKAGE, "state"))
 _BACKLOG = text(shipped_sql(_PACKAGE, "backlog"))
 _LOCK = text("SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('vaultdb.audit'))")
 _CAREFUL = text(
@@ -90,14 +91,9 @@ def read_state(connection: Connection, signer: NoteSigner) -> LogState:
         CheckpointRefused: it is not what was signed.
 
     """
-    newest = (
-        select(checkpoint.c.epoch, checkpoint.c.size, checkpoint.c.frontier, checkpoint.c.note)
-        .order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc())
-        .limit(1)
-    )
-    row = connection.execute(newest).one_or_none()
-    last = connection.execute(select(func.max(leaf.c.index))).scalar()
-    return believed(None if row is None else tuple(row), 0 if last is None else last + 1, signer)
+    row = connection.execute(_STATE).one()  # one snapshot: another sequencer may commit meanwhile
+    newest = None if row.note is None else (row.epoch, row.size, row.frontier, row.note)
+    return believed(newest, row.leaves, signer)
 
 
 def stored_note(connection: Connection, epoch: int, size: int) -> str | None:
