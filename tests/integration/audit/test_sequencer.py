@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import psycopg
@@ -266,6 +268,32 @@ def test_only_one_sequencer_works_at_a_time(
     assert (step.is_busy, step.added) == (True, 0)
     assert not second.step().is_busy
     assert tree.check() == 4
+
+
+def test_two_sequencers_in_turn_make_one_tree(
+    process: Process, new_sequencer: NewSequencer, tree: Tree
+) -> None:
+    written = threading.Event()
+
+    def sequence() -> int:
+        sequencer, added = new_sequencer(batch=7), 0
+        while True:
+            is_last = written.is_set()
+            sequencer.state()
+            step = sequencer.step()
+            added += step.added
+            if is_last and not (step.added or step.is_busy):
+                return added
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(sequence) for _ in range(2)]
+        chains = [process.open(2) for _ in range(3)]
+        for _ in range(10):
+            for one in chains:
+                process.write(one, 3)
+        written.set()
+        assert sum(each.result() for each in both) == 3 * (3 + 30)
+    assert tree.check() == 3 * (3 + 30)
 
 
 def test_what_fails_before_the_commit_is_done_again_as_if_nothing_had_happened(
