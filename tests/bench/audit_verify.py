@@ -44,7 +44,7 @@ def run(repetitions: int = 1, size: Size = SIZE) -> list[Measurement]:
         ):
             vault = app.vault
             keys = VaultAuditKeys(
-                credentials.client, mount=vault.transit_mount, kek=vault.kek, role="app"
+                credentials.client, mount=vault.transit_mount, kek=vault.kek, roles=("app",)
             )
             fill(database, realm, keys, signer, size)
         auditor = Settings.load(file=file, role="auditor")

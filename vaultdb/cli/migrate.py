@@ -63,8 +63,8 @@ def up(
     if found.one_tree().name == OWN:
         own.check_revision(revision)
     with (
-        recorded(found.settings, "migrate up", may_lack_log=True) as record,
         found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session,
+        recorded(found.settings, "migrate up", may_lack_log=True) as record,
     ):
         if not as_json:
             session.ended = output.print_step
@@ -114,8 +114,8 @@ def down(
     if not yes:
         confirm("go on?")
     with (
-        recorded(found.settings, "migrate down", revision, may_lack_log=True) as record,
         found.changing(Patience(wait, lock_timeout, attempts), _teller(as_json)) as session,
+        recorded(found.settings, "migrate down", revision, may_lack_log=True) as record,
     ):
         if not as_json:
             session.ended = output.print_step

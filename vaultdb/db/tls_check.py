@@ -100,10 +100,14 @@ def _ask(connection: DBAPIConnection) -> _Seen:
     knows_method = driver.info.server_version >= SYSTEM_USER_SINCE
     cursor = connection.cursor()
     try:
+        if driver.autocommit:
+            cursor.execute("BEGIN")
         # A role set at login, as the migrator's is, may not see the session's own row.
         cursor.execute("SET LOCAL ROLE NONE")
         cursor.execute(_TLS_AND_METHOD if knows_method else _TLS)
         row = cursor.fetchone() or (False, None, False, None)
+        if driver.autocommit:
+            cursor.execute("ROLLBACK")
     finally:
         cursor.close()
     connection.rollback()

@@ -81,7 +81,10 @@ def _keys(settings: Settings, credentials: Credentials, role: str) -> AuditKeys:
     if settings.keys in UNAUDITED:
         return memory_audit_keys(settings.realm, role)
     vault = settings.vault
-    return VaultAuditKeys(credentials.client, mount=vault.transit_mount, kek=vault.kek, role=role)
+    # A role without a section of its own in the settings logs in to Vault as the application.
+    return VaultAuditKeys(
+        credentials.client, mount=vault.transit_mount, kek=vault.kek, roles=(role, "app")
+    )
 
 
 @cache

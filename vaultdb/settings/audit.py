@@ -11,7 +11,7 @@ from vaultdb.settings.section import Section
 
 AuditMode = Literal["strict", "relaxed", "off"]
 
-AUDIT_MODE: AuditMode = "off"
+AUDIT_MODE: AuditMode = "strict"
 """The audit mode of `keys = "vault"`, and of another provider's, unless the settings name one."""
 
 UNAUDITED = frozenset({"memory", "local"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from collections.abc import Sequence
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from vaultdb.after_fork import reset_in_children
 from vaultdb.audit.keys import EscrowKey
-from vaultdb.errors import ConfigurationError, VaultError, VaultRejected
+from vaultdb.errors import ConfigurationError, VaultDenied, VaultError, VaultRejected
 from vaultdb.keys.clock import BOOT_TIME, Clock
 from vaultdb.logs import VAULT
 from vaultdb.vault.answers import take
@@ -23,6 +24,7 @@ ESCROW_TTL = 3600.0
 """Seconds after which Vault is asked whether the escrow key has a newer version."""
 SMALLEST_RSA = 3072
 """Bits of an RSA key that is good until 2030 and later (NIST SP 800-57, part 1)."""
+_MAY_SIGN = frozenset({"update", "root"})
 _SIGNATURE = re.compile(r"vault:v[1-9][0-9]{0,8}:[A-Za-z0-9+/=]+")
 
 
@@ -33,17 +35,23 @@ class VaultAuditKeys:
         client: logged in as that role; its owner closes it.
         mount: the transit mount.
         kek: the name of the key-encryption key, beside which the keys of the log are.
-        role: the Vault role.
+        roles: Vault roles that the login may be of, the likeliest first; Vault says which it is.
 
     """
 
     def __init__(
-        self, client: VaultClient, *, mount: str, kek: str, role: str, _clock: Clock = BOOT_TIME
+        self,
+        client: VaultClient,
+        *,
+        mount: str,
+        kek: str,
+        roles: Sequence[str],
+        _clock: Clock = BOOT_TIME,
     ) -> None:
         self._client = client
         self._mount = mount.strip("/")
         self._kek = kek
-        self._role = role
+        self._roles = list(dict.fromkeys(roles))
         self._clock = _clock
         self._escrow: EscrowKey | None = None
         self._read_at = 0.0
@@ -52,8 +60,17 @@ class VaultAuditKeys:
 
     @property
     def role(self) -> str:
-        """The Vault role that this process works as."""
-        return self._role
+        """The Vault role that this process works as.
+
+        Where a role of the settings has no Vault login of its own, it is the application's.
+
+        Raises:
+            VaultError: Vault is to tell, and does not answer.
+
+        """
+        if len(self._roles) > 1:
+            self._roles = [self._told()]
+        return self._roles[0]
 
     @property
     def entity(self) -> str | None:
@@ -88,7 +105,7 @@ class VaultAuditKeys:
             ConfigurationError: Vault has no such role.
 
         """
-        path = f"/v1/{self._mount}/sign/{writer_key(self._kek, _known(self._role))}"
+        path = f"/v1/{self._mount}/sign/{writer_key(self._kek, _known(self.role))}"
         body = {"input": base64.b64encode(statement).decode()}
         answer = self._client.call(lambda vault: vault.adapter.post(path, json=body))
         signature = take(answer, "data", "signature")
@@ -96,12 +113,28 @@ class VaultAuditKeys:
             raise VaultRejected(f"{path}: vault's answer is no signature")
         return str(signature)
 
+    def _told(self) -> str:
+        """Ask Vault for which role this login may certify; the first, if for none."""
+        roles = [_known(role) for role in self._roles]
+        paths = {f"{self._mount}/sign/{writer_key(self._kek, role)}": role for role in roles}
+        try:
+            answer = self._client.call(
+                lambda vault: vault.adapter.post(
+                    "/v1/sys/capabilities-self", json={"paths": list(paths)}
+                )
+            )
+        except VaultDenied:  # a policy without it, such as an older one of vaultdb's
+            return self._roles[0]
+        said = take(answer, "data")
+        allowed = [role for path, role in paths.items() if _MAY_SIGN & set(said.get(path) or ())]
+        return allowed[0] if allowed else self._roles[0]
+
     def reset_after_fork(self) -> None:
         """Replace the lock in a forked child; what is public may be kept."""
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<VaultAuditKeys {self._role}>"
+        return f"<VaultAuditKeys {self._roles[0]}>"
 
     def _read(self) -> EscrowKey:
         name = escrow_key(self._kek)

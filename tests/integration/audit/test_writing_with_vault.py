@@ -169,7 +169,7 @@ def _keys(
     clock: Callable[[], float] = lambda: 0.0,
 ) -> VaultAuditKeys:
     return VaultAuditKeys(
-        client, mount=openbao.transit_mount, kek=kek or openbao.kek, role=role, _clock=clock
+        client, mount=openbao.transit_mount, kek=kek or openbao.kek, roles=(role,), _clock=clock
     )
 
 

@@ -70,6 +70,7 @@ def write_settings(path: Path, database: Database, vault: OpenBao) -> None:
     """Write the settings of every role."""
     lines = [f'realm = "{database.realm}"', *_table("database", {"url": database.url})]
     lines += _table("vault", vault.values("app"))
+    lines += _table("audit", {"principal": "tests"})
     for role, url in URLS.items():
         lines += _table(f"role.{role}.database", {"url": getattr(database, url)})
     for role in VAULT_ROLES:
