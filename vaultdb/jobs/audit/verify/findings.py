@@ -43,6 +43,8 @@ class Problem:
     @property
     def place(self) -> tuple[int, str, str, int]:
         """Sort by place in the tree, then by time: the first of them is where it began."""
+        if self.kind == "unsigned":  # it follows from others, if there are any
+            return _LAST + 1, "", "", 0
         index = _LAST if self.index is None else self.index
         return index, self.at or "~", str(self.chain or ""), self.seq or 0
 
