@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +15,17 @@ from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import plural, print_json, shown_on_terminal
 from vaultdb.errors import ConfigurationError
-from vaultdb.jobs.audit.sequencer_opening import vault_signer
 from vaultdb.jobs.audit.verify.findings import Problem
 from vaultdb.jobs.audit.verify.run import (
     Opened,
     Verification,
     open_verification,
     record_verification,
+    vault_trust,
     verify,
 )
 from vaultdb.jobs.audit.verify.trust import Trust, read_checkpoints, read_keys
 from vaultdb.settings import Settings
-from vaultdb.vault.escrow_opener import VaultEscrowOpener, VaultWriterKeys
 
 TAMPERED = 3
 """Exit code: the log is not what was written; 1 is for a verification that could not be done."""
@@ -87,23 +87,13 @@ def verify_log(
 def _trust(
     settings: Settings, opened: Opened, key: Path | None, kept: list[Path], *, offline: bool
 ) -> Trust:
-    realm = str(settings.realm)
-    if key is not None:
-        keys = read_keys(key)
+    believed = None if key is None else read_keys(key)
+    if offline:
+        assert believed is not None
+        trust = Trust(str(settings.realm), believed)
     else:
-        keys = vault_signer(settings, opened.credentials).public_keys
-    trust = Trust(realm, keys)
-    if not offline:
-        client, vault = opened.credentials.client, settings.vault
-        mount, kek = vault.transit_mount, vault.kek
-        trust = Trust(
-            realm,
-            keys,
-            VaultEscrowOpener(client, mount=mount, kek=kek),
-            VaultWriterKeys(client, mount=mount, kek=kek),
-        )
-    outside = read_checkpoints(kept, trust)
-    return Trust(realm, keys, trust.escrow, trust.writers, outside)
+        trust = vault_trust(settings, opened.credentials, public_keys=believed)
+    return replace(trust, kept=read_checkpoints(kept, trust))
 
 
 def _print(found: Verification) -> None:

@@ -21,6 +21,7 @@ from vaultdb.cli.report import plural, print_json
 from vaultdb.demo.data import read_patients
 
 if TYPE_CHECKING:
+    from vaultdb.demo.auditing import Auditing
     from vaultdb.demo.job import Step
     from vaultdb.demo.privileges import Privileges
     from vaultdb.demo.rotation import Counts
@@ -72,11 +73,13 @@ def command(
     if as_json:
         found = _as_json(steps, len(patients), seconds, stack if keep else None)
         found["rotation"] = asdict(demo.rotation.counts)
+        found["audit"] = [str(each) for each in demo.auditing.problems]
         print_json(found | _privileges_as_json(demo.privileges))
         return
     Console().print(_table(steps, seconds))
     _print_privileges(demo.privileges)
     _print_rotation(demo.rotation.counts)
+    _print_audit(demo.auditing)
     print(_farewell(stack) if keep else "the servers are stopped, and what they stored is deleted")
 
 
@@ -127,6 +130,13 @@ def _print_rotation(found: Counts) -> None:
         " be met again."
     )
     print(textwrap.fill(fate, WIDTH), end="\n\n")
+
+
+def _print_audit(found: Auditing) -> None:
+    print("What vaultdb audit verify said about the superuser's work on the audit log")
+    for problem in found.problems:
+        print(textwrap.fill(str(problem), WIDTH, subsequent_indent="  "))
+    print()
 
 
 def _privileges_as_json(found: Privileges) -> dict[str, object]:

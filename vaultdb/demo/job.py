@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+from vaultdb.demo.auditing import Auditing
 from vaultdb.demo.privileges import Privileges
 from vaultdb.demo.rotation import Rotation
 from vaultdb.demo.stage import Row, Stage
@@ -39,6 +40,7 @@ class Demo:
         self.values = Values(self._stage)
         self.privileges = Privileges(self._stage)
         self.rotation = Rotation(self._stage)
+        self.auditing = Auditing(self._stage)
 
     def run(self, began: Callable[[str], None]) -> Iterator[Step]:
         """Take every step; `began` is told its name first.
@@ -58,6 +60,7 @@ class Demo:
 
     def _steps(self) -> Sequence[tuple[str, Callable[[], str]]]:
         values, privileges, rotation = self.values, self.privileges, self.rotation
+        auditing = self.auditing
         return (
             ("migrate (migrator)", privileges.migrate),
             ("create data keys (key officer)", values.create_keys),
@@ -79,4 +82,9 @@ class Demo:
             ("count the writes meanwhile", rotation.compare),
             ("retire the old data key", rotation.retire),
             ("read everything back", rotation.read_back),
+            ("look at a patient as Dr Jones", auditing.look),
+            ("sign the audit log (sequencer)", auditing.sign),
+            ("verify the audit log (auditor)", auditing.verify),
+            ("change a record (superuser)", auditing.change),
+            ("delete another one", auditing.delete),
         )

@@ -20,6 +20,7 @@ from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.primary import on_primary
 from vaultdb.engine.auditing import auditor_for, operator
 from vaultdb.errors import AuditUnavailable
+from vaultdb.jobs.audit.sequencer_opening import vault_signer
 from vaultdb.jobs.audit.verify.agreement import (
     UNSIGNED_AFTER,
     check_cuts,
@@ -32,6 +33,7 @@ from vaultdb.jobs.audit.verify.source import Source
 from vaultdb.jobs.audit.verify.tree import check_tree
 from vaultdb.jobs.audit.verify.trust import Trust
 from vaultdb.settings import Settings
+from vaultdb.vault.escrow_opener import VaultEscrowOpener, VaultWriterKeys
 
 Tell = Callable[[str, int], Callable[[int], None]]
 """Told what is done next and how many items it has; returns what is told of items done."""
@@ -148,6 +150,30 @@ def open_verification(settings: Settings) -> Iterator[Opened]:
                 lent.close()
         finally:
             engine.dispose()
+
+
+def vault_trust(
+    settings: Settings, credentials: Credentials, *, public_keys: tuple[bytes, ...] | None = None
+) -> Trust:
+    """Believe Vault, by the auditor's login.
+
+    Args:
+        settings: of the auditor.
+        credentials: of these settings.
+        public_keys: that sign checkpoints, from outside; None asks Vault for them, too.
+
+    Raises:
+        VaultError: Vault does not answer, or the login is not the auditor's.
+
+    """
+    client, vault = credentials.client, settings.vault
+    mount, kek = vault.transit_mount, vault.kek
+    return Trust(
+        str(settings.realm),
+        public_keys or vault_signer(settings, credentials).public_keys,
+        VaultEscrowOpener(client, mount=mount, kek=kek),
+        VaultWriterKeys(client, mount=mount, kek=kek),
+    )
 
 
 def record_verification(auditor: Auditor, found: Verification) -> None:
