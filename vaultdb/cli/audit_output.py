@@ -37,6 +37,10 @@ PAGE: Final = 200
 """Rows of one table on the terminal: it is streamed, so widths are found page by page."""
 
 
+_WIDE: Final = 400
+"""Columns of text that a pipe or a file is taken to have, so that no cell is broken."""
+
+
 def print_found(found: Iterable[Found], format_: Format) -> int:
     """Print entries as they come, and return how many."""
     if format_ is Format.JSONL:
@@ -52,7 +56,8 @@ def print_found(found: Iterable[Found], format_: Format) -> int:
 
 def print_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, nothing: str) -> int:
     """Print rows as tables of `PAGE` rows; texts are shown as they are, not as markup."""
-    console, count, page = Console(), 0, new_table(titles)
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    count, page = 0, new_table(titles)
     for row in rows:
         page.add_row(*(Text(shown_on_terminal(str(cell)).replace("\n", "\\n")) for cell in row))
         count += 1

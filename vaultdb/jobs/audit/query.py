@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -81,7 +81,7 @@ class Log:
 
     def records(
         self, since: datetime | None, until: datetime | None, *, oldest_first: bool
-    ) -> Iterator[Record]:
+    ) -> Generator[Record, None, None]:
         """Yield the records of a span of time, in one snapshot, as they are stored."""
         name = "log_oldest_first" if oldest_first else "log_newest_first"
         first, last = since or _FIRST, until or _LAST
