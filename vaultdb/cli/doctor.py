@@ -15,9 +15,11 @@ from vaultdb.jobs.doctor import Doctor, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vaultdb.settings import Settings
+
 
 def command(context: typer.Context, as_json: Json = False) -> None:
-    """Check settings, Vault, KEK, database, TLS, schema, realm, login and keys."""
+    """Check settings, Vault, KEK, database, TLS, schema, realm, login, keys and the audit log."""
     findings: list[Finding] = []
     for finding in _findings(context):
         findings.append(finding)
@@ -37,4 +39,16 @@ def _findings(context: typer.Context) -> Iterator[Finding]:
         yield Finding("settings", False, str(error))
         return
     yield Finding("settings", True, f"keys from {settings.keys}, realm {settings.realm}")
-    yield from Doctor(settings, lambda: provider_of(settings)).examine()
+    yield from Doctor(settings, lambda: provider_of(settings), _auditor(context)).examine()
+
+
+def _auditor(context: typer.Context) -> Settings | None:
+    """Return the settings of the auditor, if this machine has a login for it."""
+    options = options_of(context)
+    try:
+        own, auditor = options.settings().database, options.settings("auditor")
+    except VaultDBError:
+        return None
+    database = auditor.database
+    is_same = (database.url, database.lease) == (own.url, own.lease)
+    return None if is_same else auditor

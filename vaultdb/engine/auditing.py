@@ -43,7 +43,7 @@ def auditor_for(
 
     @contextmanager
     def opened() -> Iterator[Auditor]:
-        keys = _keys(settings, credentials, vault_role)
+        keys = audit_keys(settings, credentials, vault_role)
         with closing(PostgresAuditor(settings, keys, credentials)) as auditor:
             yield auditor
 
@@ -77,7 +77,9 @@ def operator() -> Acting:
     return Acting(f"operator:{name}")
 
 
-def _keys(settings: Settings, credentials: Credentials, role: str) -> AuditKeys:
+def audit_keys(settings: Settings, credentials: Credentials, role: str | None = None) -> AuditKeys:
+    """Return the keys of the log for a role; by default that of the settings."""
+    role = role or settings.role or "app"
     if settings.keys in UNAUDITED:
         return memory_audit_keys(settings.realm, role)
     vault = settings.vault

@@ -18,6 +18,7 @@ from vaultdb.db.realm import check_realm
 from vaultdb.db.rights import excess_rights, refusal
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError, SchemaError, VaultDBError, VaultDenied
+from vaultdb.jobs.audit.health import check_signing, check_writing
 from vaultdb.keys.fault import Fault
 from vaultdb.keys.provider import KeyProvider
 from vaultdb.keys.unwrapping import unwrap_rows
@@ -45,11 +46,18 @@ class Doctor:
     Args:
         settings: of the role to check for, normally the application's.
         open_provider: makes the key provider; closed by the checks that use it.
+        auditor: settings of the auditor, to look whether the audit log is signed; None does not.
 
     """
 
-    def __init__(self, settings: Settings, open_provider: Callable[[], KeyProvider]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        open_provider: Callable[[], KeyProvider],
+        auditor: Settings | None = None,
+    ) -> None:
         self._settings = settings
+        self._auditor = auditor
         self._open_provider = open_provider
         self._credentials = Credentials(settings)
 
@@ -73,6 +81,9 @@ class Doctor:
         yield _run("login", self._login)
         if provider.ok and realm.ok:
             yield _run("data keys", self._data_keys)
+        yield (log := _run("audit log", self._audit_log))
+        if log.ok and self._auditor is not None and self._settings.audit_mode != "off":
+            yield _run("signing", self._signing)
 
     def _provider(self) -> str:
         with closing(self._open_provider()) as provider:
@@ -164,6 +175,20 @@ class Doctor:
             if isinstance(fault, Fault):
                 raise fault.error()
         return f"{len(rows)} in keyset default, all open"
+
+    def _audit_log(self) -> str:
+        with self._connection() as connection:
+            return check_writing(connection, self._settings, self._credentials)
+
+    def _signing(self) -> str:
+        assert self._auditor is not None
+        engine = new_engine(self._auditor)
+        failures = plain_failures("look at the audit log", unavailable=ConfigurationError)
+        try:
+            with failures, engine.connect() as connection:
+                return check_signing(connection, self._auditor)
+        finally:
+            engine.dispose()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -36,7 +36,7 @@ def test_the_way_from_a_new_database_to_the_first_key(
     assert (created.code, created.out.count("created ")) == (0, 2)
     doctor = run("doctor")
     assert (doctor.code, "FAIL" in doctor.out) == (0, False), doctor.out
-    assert [finding["ok"] for finding in run("doctor", "--json").json] == [True] * 8
+    assert [finding["ok"] for finding in run("doctor", "--json").json] == [True] * 9
 
 
 def test_doctor_sees_the_encryption_of_a_login_that_takes_a_role(
