@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS vaultdb_audit.event (
 
 COMMENT ON TABLE vaultdb_audit.event IS 'the audit log, as it was authenticated; append-only, by month';
 
-CREATE INDEX IF NOT EXISTS event_recorded_at ON vaultdb_audit.event USING brin (recorded_at);
+CREATE INDEX IF NOT EXISTS event_recorded_at ON vaultdb_audit.event (recorded_at);
 
 CREATE TABLE IF NOT EXISTS vaultdb_audit.event_default PARTITION OF vaultdb_audit.event DEFAULT;
 
