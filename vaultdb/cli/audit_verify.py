@@ -15,6 +15,7 @@ from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import plural, print_json, shown_on_terminal
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.audit.verify.agreement import UNSIGNED_AFTER
 from vaultdb.jobs.audit.verify.findings import Problem
 from vaultdb.jobs.audit.verify.run import (
     Opened,
@@ -36,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("verify")(verify_log)
 
 
-def verify_log(
+def verify_log(  # noqa: PLR0917  # typer passes them by name
     context: typer.Context,
     key: Annotated[
         Path | None,
@@ -53,6 +54,15 @@ def verify_log(
     offline: Annotated[
         bool, typer.Option("--offline", help="Without Vault: tree and signatures only.")
     ] = False,
+    unsigned_after: Annotated[
+        float,
+        typer.Option(
+            "--unsigned-after",
+            metavar="SECONDS",
+            min=0,
+            help="How long a record may wait for a checkpoint.",
+        ),
+    ] = UNSIGNED_AFTER,
     as_json: Json = False,
 ) -> None:
     """Verify every record, chain, leaf and checkpoint; the database is not believed anything.
@@ -73,7 +83,7 @@ def verify_log(
                 bars.close()
                 return bars.enter_context(progress_bar(what, total, hidden=as_json))
 
-            found = verify(opened.connection, trust, tell)
+            found = verify(opened.connection, trust, tell, unsigned_after=unsigned_after)
         if not offline:
             record_verification(opened.auditor, found)
     if as_json:
