@@ -109,7 +109,10 @@ def read_checkpoints(paths: Iterable[Path], trust: Trust) -> tuple[Kept, ...]:
     """
     found: dict[tuple[int, int], Kept] = {}
     for path in paths:
-        for number, note in enumerate(split_notes(_text(path)), 1):
+        notes = split_notes(_text(path))
+        if not notes:
+            raise ConfigurationError(f"{path} holds no checkpoint: not a signed note in it")
+        for number, note in enumerate(notes, 1):
             try:
                 kept = trust.read(note)
             except NoteError as error:
