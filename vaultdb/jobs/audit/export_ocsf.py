@@ -39,12 +39,12 @@ class OcsfClass(IntEnum):
 class Datastore(IntEnum):
     """`activity_id` of Datastore Activity."""
 
+    READ = 1
     UPDATE = 2
     CONNECT = 3
     QUERY = 4
     CREATE = 6
     DELETE = 7
-    DECRYPT = 10
     OTHER = 99
 
 
@@ -59,13 +59,13 @@ HIGH: Final = 4
 
 _ACTIVITIES: Final[Mapping[str, Datastore]] = MappingProxyType({
     SIGNED_IN.name: Datastore.CONNECT,
-    DATA_READ.name: Datastore.DECRYPT,
-    DATA_READ_FINISHED.name: Datastore.DECRYPT,
-    DECRYPTION_FAILED.name: Datastore.DECRYPT,
+    DATA_READ.name: Datastore.READ,
+    DATA_READ_FINISHED.name: Datastore.READ,
+    DECRYPTION_FAILED.name: Datastore.READ,
     DATA_SEARCHED.name: Datastore.QUERY,
     DATA_DENIED.name: Datastore.OTHER,
     BUDGET_EXCEEDED.name: Datastore.OTHER,
-    CANARY_TOUCHED.name: Datastore.DECRYPT,
+    CANARY_TOUCHED.name: Datastore.READ,
 })  # fmt: skip
 _WRITES: Final[Mapping[str, Datastore]] = MappingProxyType(
     {"insert": Datastore.CREATE, "update": Datastore.UPDATE, "delete": Datastore.DELETE}

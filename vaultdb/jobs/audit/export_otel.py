@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from vaultdb.audit.chain import Record
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.audit.query_entry import Entry
+from vaultdb.jobs.audit.sinks.address import SinkAddress
 
 SCOPE: Final = "vaultdb.audit"
 INFO: Final = 9
@@ -41,6 +42,11 @@ class OtelSink:
 
     def __init__(self, realm: str = "", provider: Any = None) -> None:
         self._emit = _Emitter(realm, provider)
+
+    @classmethod
+    def of(cls, address: SinkAddress) -> Self:
+        """Make the sink of `otel://realm`, for the global logger provider."""
+        return cls(address.url.netloc)
 
     def checkpoint(self, note: str) -> None:
         """Do nothing: a log collector is no place to keep evidence."""

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 
 from vaultdb.audit.sink import ENTRY_POINTS, Sink
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.audit.export_otel import OtelSink
 from vaultdb.jobs.audit.sinks.address import SinkAddress
 from vaultdb.jobs.audit.sinks.file import FileSink
 from vaultdb.jobs.audit.sinks.s3 import S3Sink
@@ -15,6 +16,7 @@ from vaultdb.jobs.audit.sinks.webhook import WebhookSink
 
 _OWN: Mapping[str, Callable[[SinkAddress], Sink]] = {
     "file": FileSink.of,
+    "otel": OtelSink.of,
     "https": WebhookSink.of,
     "s3": S3Sink.of,
     **dict.fromkeys(SCHEMES, SyslogSink.of),
