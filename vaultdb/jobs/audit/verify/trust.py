@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from vaultdb.audit.keys import EscrowOpener, WriterKeys
-from vaultdb.audit.note import Checkpoint, NoteError, SignedNote, VerifierKey, origin_of
+from vaultdb.audit.note import Checkpoint, NoteError, SignedNote, VerifierKey
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.audit.signing import epoch_of
 from vaultdb.jobs.audit.sinks.notes import split_notes
@@ -39,6 +40,8 @@ class Trust:
         escrow: opens the chains' first keys; None offline.
         writers: certify the processes; None offline.
         kept: checkpoints from outside the database.
+        signed: SHA-256 of notes whose signatures were verified: most are exported, and in the
+            database too.
 
     """
 
@@ -47,6 +50,7 @@ class Trust:
     escrow: EscrowOpener | None = None
     writers: WriterKeys | None = None
     kept: tuple[Kept, ...] = field(default=())
+    signed: set[bytes] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def is_offline(self) -> bool:
@@ -67,20 +71,11 @@ class Trust:
         signed = SignedNote.parse(note)
         checkpoint = Checkpoint.parse(signed.text)
         epoch = epoch_of(checkpoint.origin, self.realm)
-        signed.verify(*self.keys(checkpoint.origin))
+        digest = sha256(note.encode()).digest()
+        if digest not in self.signed:
+            signed.verify(*self.keys(checkpoint.origin))
+            self.signed.add(digest)
         return Kept(epoch, checkpoint.size, checkpoint.root)
-
-    def root_of(self, note: str, epoch: int, size: int) -> bytes:
-        """Return what an unverified note of the database says the root is.
-
-        Raises:
-            NoteError: it is no note of that size and epoch.
-
-        """
-        checkpoint = Checkpoint.parse(SignedNote.parse(note).text)
-        if (checkpoint.origin, checkpoint.size) != (origin_of(self.realm, epoch), size):
-            raise NoteError("the checkpoint is not of the size and epoch that its row says")
-        return checkpoint.root
 
 
 def read_keys(path: Path) -> tuple[bytes, ...]:
