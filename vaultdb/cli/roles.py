@@ -21,6 +21,7 @@ from vaultdb.db.url import normalise_url
 from vaultdb.errors import ConfigurationError
 from vaultdb.roles.apply import apply as apply_roles
 from vaultdb.roles.matrix import matrix
+from vaultdb.roles.pgaudit import AUDIT_ROLE, pgaudit_sql
 from vaultdb.roles.plan import plan as plan_roles
 from vaultdb.roles.script import offline_sql
 from vaultdb.roles.static_logins import static_logins
@@ -155,6 +156,26 @@ def sql(context: typer.Context, model: Models = None, logins: Logins = True) -> 
     print(offline_sql(_models(context, model), names, logins=_logins(names, wanted=logins)), end="")
 
 
+@app.command()
+def pgaudit(
+    context: typer.Context,
+    model: Models = None,
+    role: Annotated[
+        str, typer.Option("--role", metavar="NAME", help="The audit role of pgaudit.")
+    ] = AUDIT_ROLE,
+) -> None:
+    """Print SQL that has the extension pgaudit log who touches encrypted columns; no connection.
+
+    Declare the same with access(others=...), or roles verify calls these grants drift.
+    """
+    settings = options_of(context).settings("admin")
+    url = settings.database.url
+    database = normalise_url(url.get_secret_value()).database if url is not None else None
+    if database is None:
+        raise ConfigurationError("the name of the database is not known: set VAULTDB_ADMIN_URL")
+    print(pgaudit_sql(_models(context, model), database, role=role))
+
+
 def _models(context: typer.Context, model: list[str] | None) -> list[MetaData]:
     return load_models(model, options_of(context).settings("admin"))
 
@@ -172,6 +193,7 @@ def _members(context: typer.Context, names: RoleNames) -> dict[str, str]:
         "officer": names.officer,
         "rotator": names.rotator,
         "auditor": names.auditor,
+        "sequencer": names.sequencer,
         "backup": names.backup,
     }
     found: dict[str, str] = {}
