@@ -101,6 +101,21 @@ def test_the_honest_log_is_whole(verifier: Verifier, signed: Signed) -> None:
         assert (found.leaves, found.events) == (16, 16)
 
 
+def test_triggers_that_were_off_for_a_moment_do_not_hide_what_was_done(
+    verifier: Verifier, signed: Signed
+) -> None:
+    edit = "UPDATE vaultdb_audit.event SET body = body WHERE chain = %s AND seq = 2"
+    with verifier.database.connect() as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+            connection.execute(edit, [signed.one.id])
+        connection.execute("ALTER TABLE vaultdb_audit.event DISABLE TRIGGER ALL")
+        connection.execute(edit.replace("= body ", "= '{}' ").encode(), [signed.one.id])
+        connection.execute("ALTER TABLE vaultdb_audit.event ENABLE TRIGGER ALL")
+    for offline in (False, True):
+        (problem,) = verifier.problems(*signed.kept, offline=offline)
+        assert named(problem) == ("changed", signed.one.id, 2, 2)
+
+
 def test_a_checkpoint_whose_signature_was_changed_is_named_wherever_it_is(
     verifier: Verifier, attack: Attack
 ) -> None:
