@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaultdb.audit.kinds import ROLES_CHANGED
 from vaultdb.cli import roles_output as output
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.models import load_models
@@ -18,7 +21,8 @@ from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import DIFFERS, FAILURE, plural, print_json
 from vaultdb.db.role_names import RoleNames
 from vaultdb.db.url import normalise_url
-from vaultdb.errors import ConfigurationError
+from vaultdb.errors import ConfigurationError, VaultDBError
+from vaultdb.jobs.recording import recorded
 from vaultdb.roles.apply import apply as apply_roles
 from vaultdb.roles.matrix import matrix
 from vaultdb.roles.pgaudit import AUDIT_ROLE, pgaudit_sql
@@ -113,6 +117,8 @@ def apply(
                 members=members,
                 progress=lambda _n, _of: advance(1),
             )
+    if done.statements:
+        _record(context, done.statements)
     if as_json:
         print_json(output.applied_as_json(done))
     else:
@@ -174,6 +180,24 @@ def pgaudit(
     if database is None:
         raise ConfigurationError("the name of the database is not known: set VAULTDB_ADMIN_URL")
     print(pgaudit_sql(_models(context, model), database, role=role))
+
+
+def _record(context: typer.Context, statements: Sequence[str]) -> None:
+    """Put a change into the audit log, too, by the migrator: an administrator has no Vault login.
+
+    It is in `vaultdb_audit.operation` already, in the transaction that made it.
+    """
+    digest = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    try:
+        settings = options_of(context).settings("migrator")
+        if settings.database.url is None and settings.database.lease is None:
+            return
+        with recorded(settings, "roles apply", may_lack_log=True) as record:
+            record(ROLES_CHANGED, statements=len(statements), digest=digest)
+    except VaultDBError as error:
+        print(
+            f"warning: not in the audit log, only in its table operation: {error}", file=sys.stderr
+        )
 
 
 def _models(context: typer.Context, model: list[str] | None) -> list[MetaData]:
