@@ -180,7 +180,7 @@ class Opening:
             opening = cls(**said)
             _check_types(opening)
             exact = opening.text() == text and UUID(hex=opening.chain).hex == opening.chain
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise OpeningError("the opening of the chain cannot be read") from None
         if not exact:
             raise OpeningError("the opening of the chain is not in its canonical form")
@@ -233,6 +233,7 @@ def _check_types(opening: Opening) -> None:
         raise TypeError
     if not all(isinstance(text, str) for text in texts.values()):
         raise TypeError
+    "".join(texts.values()).encode()  # a ValueError for halves of surrogate pairs
 
 
 def _bytes(text: str) -> bytes:

@@ -14,7 +14,7 @@ import typer
 from vaultdb.cli.options import Json, options_of
 from vaultdb.cli.progress import progress_bar
 from vaultdb.cli.report import plural, print_json, shown_on_terminal
-from vaultdb.errors import ConfigurationError
+from vaultdb.errors import ConfigurationError, VaultDBError
 from vaultdb.jobs.audit.verify.agreement import UNSIGNED_AFTER
 from vaultdb.jobs.audit.verify.findings import Problem
 from vaultdb.jobs.audit.verify.run import (
@@ -84,14 +84,23 @@ def verify_log(  # noqa: PLR0917  # typer passes them by name
                 return bars.enter_context(progress_bar(what, total, hidden=as_json))
 
             found = verify(opened.connection, trust, tell, unsigned_after=unsigned_after)
+        if as_json:
+            print_json(_as_json(found))
+        else:
+            _print(found)
         if not offline:
-            record_verification(opened.auditor, found)
-    if as_json:
-        print_json(_as_json(found))
-    else:
-        _print(found)
+            _record(opened, found)
     if not found.is_good:
         raise typer.Exit(TAMPERED)
+
+
+def _record(opened: Opened, found: Verification) -> None:
+    try:
+        record_verification(opened.auditor, found)
+    except VaultDBError as error:
+        if found.is_good:
+            raise
+        print(f"note: that the log was verified could not be recorded: {error}", file=sys.stderr)
 
 
 def _trust(

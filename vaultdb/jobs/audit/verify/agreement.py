@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import chain as flattened
 from typing import Final
@@ -13,6 +14,16 @@ from vaultdb.jobs.audit.verify.source import Source
 
 UNSIGNED_AFTER: Final = 3600.0
 """Seconds after which a record without a leaf says that no sequencer is at work."""
+
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+def following(month: str) -> str:
+    """Return the month after one; that of what is no month is before all others."""
+    if _MONTH.fullmatch(month) is None:
+        return ""
+    year, number = divmod(int(month[:4]) * 12 + int(month[5:]), 12)
+    return f"{year:04}-{number + 1:02}"
 
 
 def check_heads(said: Said, findings: Findings) -> None:
@@ -57,8 +68,10 @@ def check_cuts(source: Source, said: Said, findings: Findings, *, offline: bool)
         return
     newest = max(said.dropped, default="")
     for month, gone, last in cuts:
-        announced = said.dropped.get(month)
-        if announced is None and month > newest:
+        announced = None if month is None else said.dropped.get(month)
+        if month is None or _MONTH.fullmatch(month) is None:
+            what = "chains were cut with what is no month"
+        elif announced is None and month > newest:
             what = f"the month {month} was dropped, and nobody who may announced it"
         elif announced is not None and gone > announced.events:
             what = f"{gone:,} records of {month} are gone, and {announced.events:,} were announced"

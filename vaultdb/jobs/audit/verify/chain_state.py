@@ -56,7 +56,7 @@ class ChainState:
         self._alternative: bytes | None = None
         if cut is not None:
             self.skip(self.cut + 1)
-            self._mac = mac
+            self._mac = mac or b""
 
     @property
     def is_checked(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from datetime import date, timedelta
 from itertools import chain as flattened
 from typing import Any
 from uuid import UUID
 
 from vaultdb.audit.opening import OpeningError
+from vaultdb.jobs.audit.verify.agreement import following
 from vaultdb.jobs.audit.verify.chain_state import ChainState, each_chain
 from vaultdb.jobs.audit.verify.clocks import Clocks
 from vaultdb.jobs.audit.verify.findings import Findings, Problem, event_of
@@ -122,8 +122,8 @@ class _Walk:
         except OpeningError as error:
             self._findings.add(Problem("opening", str(error), chain.id))
             return
-        if chain.month is not None and opening.at > f"{_following(chain.month)}-02":
-            what = f"the chain was opened after the month {chain.month:%Y-%m} that it was cut with"
+        if chain.month is not None and opening.at > f"{following(chain.month)}-02":
+            what = f"the chain was opened after the month {chain.month} that it was cut with"
             self._findings.add(Problem("dropped", what, chain.id, at=opening.at))
         if not self._trust.is_offline and not chain.is_checked:
             what = "the first key of the chain does not open, so its records cannot be checked"
@@ -177,11 +177,6 @@ class _Walk:
         if chain.cut < 0:
             what = "the chain was opened and has no record: all of them are gone"
             self._findings.add(Problem("chain-empty", what, chain.id))
-
-
-def _following(month: date) -> str:
-    later = month.replace(day=28) + timedelta(days=4)
-    return later.strftime("%Y-%m")
 
 
 def _uuid(chain_id: object) -> UUID | None:

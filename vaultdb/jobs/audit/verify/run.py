@@ -91,6 +91,8 @@ def verify(
         said = check_chains(source, trust, findings, tell("records", source.count("event")))
         leaves = check_tree(source, trust, findings, tell("leaves", source.count("leaf")))
         check_cuts(source, said, findings, offline=trust.is_offline)
+        for problem in source.shapes.problems:
+            findings.add(problem)
     check_heads(said, findings)
     check_waiting(said, findings, unsigned_after)
     if trust.is_offline:

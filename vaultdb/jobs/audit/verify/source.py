@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, Final, TypeVar
@@ -12,11 +12,12 @@ from psycopg import sql
 from psycopg.types.string import ByteaBinaryLoader
 
 from vaultdb.db.shipped_sql import shipped_sql
+from vaultdb.jobs.audit.verify.shapes import Shapes
 
 BATCH: Final = 5_000
 """Rows that are fetched at a time."""
-CHAINS: Final = 256
-"""Chains that are fetched at a time, for each has a first key to open."""
+CHAINS: Final = 32
+"""Chains that are fetched at a time: Vault opens their first keys while others are hashed."""
 
 _AS_STORED: Final = ("text", "uuid", "timestamptz")
 """Types whose values stay the bytes that the server sends: nothing is decoded only to be hashed."""
@@ -38,6 +39,7 @@ class Source:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        self.shapes = Shapes()
 
     @classmethod
     @contextmanager
@@ -58,11 +60,11 @@ class Source:
         assert row is not None
         return int(row[0])
 
-    def chains(self) -> Iterator[list[Any]]:
+    def chains(self) -> Iterator[Sequence[Any]]:
         """Yield batches of chain, opening, sequenced, done, and the chain's cut, by chain."""
         yield from self._stream("chains", CHAINS)
 
-    def events(self) -> Iterator[list[Any]]:
+    def events(self) -> Iterator[Sequence[Any]]:
         """Yield batches of records, by chain and seq.
 
         A record is chain, seq, at, body and mac, index and hash of its leaf, and when it was
@@ -70,15 +72,15 @@ class Source:
         """
         yield from in_advance(self._stream("events", raw=True, by_index=True))
 
-    def leaves(self) -> Iterator[list[Any]]:
+    def leaves(self) -> Iterator[Sequence[Any]]:
         """Yield batches of index and hash, in order."""
         yield from in_advance(self._stream("leaves"))
 
-    def checkpoints(self) -> Iterator[list[Any]]:
+    def checkpoints(self) -> Iterator[Sequence[Any]]:
         """Yield batches of epoch, size and note, by size and epoch."""
         yield from self._stream("checkpoints")
 
-    def epochs(self) -> Iterator[list[Any]]:
+    def epochs(self) -> Iterator[Sequence[Any]]:
         """Yield batches of epoch, size and note of the first checkpoint of each epoch."""
         yield from self._stream("epochs")
 
@@ -89,17 +91,17 @@ class Source:
             " ORDER BY epoch DESC, size DESC LIMIT 1"
         ).fetchone()
 
-    def leaves_without_event(self) -> Iterator[list[Any]]:
+    def leaves_without_event(self) -> Iterator[Sequence[Any]]:
         """Yield batches of index, chain and seq of leaves whose record is gone and not cut off."""
         yield from self._stream("leaves_without_event")
 
-    def cuts(self) -> Iterator[list[Any]]:
+    def cuts(self) -> Iterator[Sequence[Any]]:
         """Yield batches of month, how many of its records were cut off, and their last index."""
         yield from self._stream("cuts")
 
     def _stream(
         self, name: str, size: int = BATCH, *, raw: bool = False, by_index: bool = False
-    ) -> Generator[list[Any], None, None]:
+    ) -> Generator[Sequence[Any], None, None]:
         with psycopg.ServerCursor(self._connection, f"vaultdb_{name}") as cursor:
             if raw:
                 for each in _AS_STORED:
@@ -110,7 +112,7 @@ class Source:
             if by_index:
                 self._allow("on")
             while batch := cursor.fetchmany(size):
-                yield batch
+                yield self.shapes.checked(name, batch)
 
     def _allow(self, state: str) -> None:
         for name in _BY_INDEX:
