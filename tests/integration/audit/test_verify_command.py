@@ -183,6 +183,29 @@ def test_nothing_is_written_into_what_is_read_by_a_login_that_may_not(
     assert "permission denied" in ran.err
 
 
+def test_what_was_found_is_told_also_when_the_log_takes_no_record_of_it(
+    commands: Commands, database: Database, openbao: OpenBao
+) -> None:
+    write(database, openbao)
+    commands.run("checkpoint", "--once")
+    tamper(
+        database,
+        "SELECT 1; CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER swallow BEFORE INSERT ON vaultdb_audit.event"
+        " FOR EACH ROW EXECUTE FUNCTION public.swallow()",
+    )
+    ran = commands.run("verify")
+    assert ran.code == 1
+    assert ran.out.startswith("the audit log is whole")
+    assert "error" in ran.err
+    chain = tamper(database, "DELETE FROM vaultdb_audit.event WHERE seq = 1 RETURNING chain")
+    ran = commands.run("verify")
+    assert ran.code == 3
+    assert f"first bad record: chain {chain}, seq 1" in ran.out
+    assert "could not be recorded" in ran.err
+
+
 def test_the_exit_code_is_that_of_the_process(
     commands: Commands, database: Database, openbao: OpenBao
 ) -> None:
