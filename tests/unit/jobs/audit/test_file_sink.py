@@ -82,7 +82,7 @@ def test_records_are_lines_of_json_as_they_were_authenticated(tmp_path: Path) ->
         ("file:///dev/null#color=red", "no option 'color'"),
         ("/tmp/x", "write file:///"),
         ("http://host/x", "https only"),
-        ("gopher://host/x", "known are file, https, s3, syslog"),
+        ("gopher://host/x", "known are file, https, otel, s3, syslog"),
         ("https://user:secret@host/x", "token-file"),
         ("s3://bucket#mode=sometimes", "COMPLIANCE"),
         ("syslog+tls://", "name a host"),
