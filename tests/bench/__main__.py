@@ -22,6 +22,7 @@ SUITES = (
     "roles",
     "bulk",
     "reencrypt",
+    "audit",
     "audit_verify",
 )
 
