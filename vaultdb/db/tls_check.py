@@ -74,7 +74,11 @@ def connection_check(
     """
 
     def check(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        problem = _problem(_ask(connection), transport.arguments)
+        try:
+            problem = _problem(_ask(connection), transport.arguments)
+        except BaseException:
+            connection.close()  # SQLAlchemy's pool leaves it to the garbage collector
+            raise
         if problem:
             connection.close()
             raise ConfigurationError(problem)

@@ -103,8 +103,12 @@ def log_failures() -> Iterator[None]:
 
 def _write(connection: Any, _record: Any) -> None:
     # Logins of readers, of the auditor and of backups are read-only unless they say otherwise.
-    with connection.cursor() as cursor:
-        cursor.execute("SET default_transaction_read_only = off")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+    except BaseException:
+        connection.close()  # SQLAlchemy's pool leaves it to the garbage collector
+        raise
 
 
 def _refuse_cut(_dbapi: Any, record: Any, _proxy: Any) -> None:
