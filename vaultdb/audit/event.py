@@ -19,6 +19,9 @@ Json: TypeAlias = "str | int | bool | RowName | Sequence[Json] | Mapping[str, Js
 
 BODY_VERSION: Final = 1
 
+_SCALARS: Final = frozenset({str, int, bool, type(None)})
+"""Types of most values: looked up, for an abstract class takes 1 µs to say that it is none."""
+
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -57,10 +60,10 @@ class Event:
     tenant: str | None = None
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.fields) - set(self.kind.fields))
+        unknown = [name for name in self.fields if name not in self.kind.fields]
         if unknown:
             raise ConfigurationError(
-                f"the audit event {self.kind.name!r} has no field {unknown[0]!r}; "
+                f"the audit event {self.kind.name!r} has no field {min(unknown)!r}; "
                 f"it has {', '.join(self.kind.fields) or 'none'}"
             )
 
@@ -92,7 +95,11 @@ class Event:
             said["request"] = acting.request
         said["tenant"] = self.tenant or (acting.tenant if acting else None)
         return canonical(
-            {name: _named(value, chain) for name, value in said.items() if value is not None}
+            {
+                name: value if type(value) in _SCALARS else _named(value, chain)
+                for name, value in said.items()
+                if value is not None
+            }
         )
 
 
@@ -127,24 +134,29 @@ def _named(value: Json, chain: Chain) -> Json:
     """Name the rows in a field as this chain names them."""
     if isinstance(value, RowName):
         return value.in_chain(chain)
-    if isinstance(value, Mapping):
-        return {key: _named(part, chain) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_named(part, chain) for part in value]
+        return [part if type(part) in _SCALARS else _named(part, chain) for part in value]
+    if isinstance(value, dict | Mapping):
+        return {
+            key: part if type(part) in _SCALARS else _named(part, chain)
+            for key, part in value.items()
+        }
     return value
 
 
 def _check(value: object) -> None:
-    if value is None or isinstance(value, str | int):
+    if type(value) in _SCALARS or isinstance(value, str | int):
         return
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise ConfigurationError("the keys of an audit field must be strings")
-        for part in value.values():
-            _check(part)
+    if isinstance(value, dict | Mapping):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise ConfigurationError("the keys of an audit field must be strings")
+            if type(part) not in _SCALARS:
+                _check(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            _check(part)
+            if type(part) not in _SCALARS:
+                _check(part)
     else:
         raise ConfigurationError(
             f"an audit field cannot hold a {type(value).__name__}; "
