@@ -78,6 +78,7 @@ def test_the_migrator_reads_rows_and_keys_and_decrypts_neither(stored: Leasing) 
         pass  # no application runs with a login that owns its tables
     refused.dispose()
     allowed = stored.settings("migrator", database={"allow_excess_rights": True})
+    allowed._role = "migrator"  # as settings that were loaded for it have
     engine = vaultdb.create_engine(settings=allowed)
     with pytest.warns(ExcessRightsWarning):
         engine.connect().close()

@@ -61,7 +61,7 @@ def decrypts(openbao: OpenBao) -> list[tuple[str, str]]:
         request = said["request"]
         if said["type"] == "response" and request["path"].endswith(f"/decrypt/{openbao.kek}"):
             entity = said["auth"]["entity_id"]
-            found += [(entity, item["context"]) for item in request["data"]["batch_input"]]
+            found += [(entity, item["context"]) for item in request["data"].get("batch_input", ())]
     return found
 
 

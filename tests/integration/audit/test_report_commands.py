@@ -79,7 +79,7 @@ def test_export_gives_what_was_authenticated_and_ocsf(commands: Commands, tmp_pa
     ran = commands.run("export", "--format", "ocsf", "--since", "1h")
     assert ran.code == 0, ran.err
     events = lines(ran.out)
-    reads = [each for each in events if each["type_uid"] == 600510]
+    reads = [each for each in events if each["type_uid"] == 600501]
     assert len(reads) == 3
 
 
