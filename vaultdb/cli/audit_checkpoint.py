@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,10 +76,10 @@ def checkpoint(  # noqa: PLR0917  # typer passes them by name
         if new_epoch:
             _begin_epoch(opened, yes=yes, as_json=as_json)
             return
-        teller = _Teller(as_json=as_json)
         sequencer = Sequencer(
             opened.engine, opened.signer, gaps=Gaps(alarm), tell=opened.exporter.tell
         )
+        teller = _Teller(sequencer.backlog, as_json=as_json)
         loop = Loop(
             sequencer,
             opened.signer,
@@ -94,9 +95,11 @@ def checkpoint(  # noqa: PLR0917  # typer passes them by name
 class _Teller:
     """Prints a line for each checkpoint, and one when another sequencer is in the way."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, backlog: Callable[[], int], *, as_json: bool) -> None:
+        self._backlog = backlog
         self._as_json = as_json
         self._was_busy = False
+        self._left: int | None = None
 
     def tell(self, step: Step) -> None:
         """Tell of a step."""
@@ -111,16 +114,25 @@ class _Teller:
                     file=sys.stderr,
                     flush=True,
                 )
+        left = self._left_after(step)
         if step.added and step.signed:
             if self._as_json:
-                print(json.dumps(_step_as_json(step)), flush=True)
+                print(json.dumps(_step_as_json(step) | {"waiting": left}), flush=True)
             else:
-                more = ", more wait" if step.is_behind else ""
+                more = f", about {left:,} wait" if left else ""
                 print(
                     f"{timestamp()}  {step.signed}  +{step.added:,} in"
                     f" {1000 * step.seconds:,.0f} ms{more}",
                     flush=True,
                 )
+
+    def _left_after(self, step: Step) -> int:
+        """Return about how many records wait; they are counted when it falls behind."""
+        if not step.is_behind:
+            self._left = None
+            return 0
+        self._left = self._backlog() if self._left is None else max(0, self._left - step.added)
+        return self._left
 
 
 def _begin_epoch(opened: Opened, *, yes: bool, as_json: bool) -> None:

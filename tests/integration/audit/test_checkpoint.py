@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.integration.audit.commands import Commands, new_commands
 from tests.integration.audit.writing import Process
 from vaultdb.audit.memory import MemoryAuditKeys
 from vaultdb.audit.note import Checkpoint, SignedNote, VerifierKey
+from vaultdb.jobs.audit.sequencer import Sequencer
 
 
 @pytest.fixture
@@ -180,3 +182,16 @@ def closing_copy(database: Database) -> Any:
         yield restore
 
     return copied()
+
+
+def test_how_much_waits_is_told_while_it_is_behind(
+    commands: Commands, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sequencer, "__init__", partialmethod(Sequencer.__init__, batch=10))
+    process.open(24)
+    ran = commands.run("checkpoint", "--once")
+    assert [line.partition("ms")[2] for line in ran.out.splitlines()[:3]] == [
+        ", about 15 wait",
+        ", about 5 wait",
+        "",
+    ]
