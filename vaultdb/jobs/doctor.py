@@ -182,13 +182,14 @@ class Doctor:
 
     def _signing(self) -> str:
         assert self._auditor is not None
-        engine = new_engine(self._auditor)
         failures = plain_failures("look at the audit log", unavailable=ConfigurationError)
-        try:
-            with failures, engine.connect() as connection:
-                return check_signing(connection, self._auditor)
-        finally:
-            engine.dispose()
+        with closing(Credentials(self._auditor)) as credentials:
+            engine = new_engine(self._auditor, credentials=credentials)
+            try:
+                with failures, engine.connect() as connection:
+                    return check_signing(connection, self._auditor, credentials)
+            finally:
+                engine.dispose()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -18,11 +18,17 @@ from vaultdb.jobs.audit import health
 from vaultdb.jobs.audit.health import check_signing, check_writing
 from vaultdb.jobs.audit.sequencer import Sequencer
 from vaultdb.jobs.audit.signing import NoteSigner
+from vaultdb.settings import Settings
 
 
 def connect(database: Database, login: str) -> Engine:
     url = database.url_for(login).replace("postgresql://", "postgresql+psycopg://", 1)
     return create_engine(url, poolclass=NullPool)
+
+
+def signing(auditor: Connection, settings: Settings) -> str:
+    with closing(Credentials(settings)) as credentials:
+        return check_signing(auditor, settings, credentials)
 
 
 @pytest.fixture
@@ -93,15 +99,38 @@ def test_a_log_that_nobody_signs_is_named(
     auditor: Connection, audited: Audited, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = MemoryAuditKeys()
-    assert check_signing(auditor, audited()) == "nothing to sign yet"
+    assert signing(auditor, audited()) == "nothing to sign yet"
     Process(database, keys).open(2)
     monkeypatch.setattr(health, "SIGNED_AFTER", -1.0)
     with pytest.raises(ConfigurationError, match=r"3 records wait .* there is no checkpoint"):
-        check_signing(auditor, audited())
+        signing(auditor, audited())
 
     engine = connect(database, "vaultdb_audit_sequencer")
     Sequencer(engine, NoteSigner(str(database.realm), keys)).step()
 
-    assert check_signing(auditor, audited()).startswith(
-        "3 records signed, 0 wait; none is exported"
-    )
+    assert signing(auditor, audited()).startswith("3 records signed, 0 wait; none is exported")
+
+
+def test_a_record_that_is_gone_is_named(
+    auditor: Connection, audited: Audited, database: Database
+) -> None:
+    chain = Process(database, MemoryAuditKeys()).open(3)
+    with database.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute("DELETE FROM vaultdb_audit.event WHERE seq = 0")
+
+    with pytest.raises(ConfigurationError, match=f"{chain.id} waits for its record 0, .* verify"):
+        signing(auditor, audited())
+
+
+def test_records_outside_of_every_month_are_counted(
+    auditor: Connection, audited: Audited, database: Database
+) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "INSERT INTO vaultdb_audit.event (recorded_at, chain, seq, at, body, mac)"
+            " VALUES ('2001-01-01', gen_random_uuid(), 0, '', '', sha256(''))"
+        )
+
+    with pytest.raises(ConfigurationError, match=r"1 records are in no month .* audit partitions"):
+        signing(auditor, audited())

@@ -11,7 +11,9 @@ from vaultdb.audit.opening import Writer
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.engine.auditing import audit_keys
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.audit.sequencer_opening import vault_signer
 from vaultdb.settings import Settings
+from vaultdb.settings.audit import UNAUDITED
 
 SIGNED_AFTER: Final = 60.0
 """Seconds that a record may wait for its leaf before somebody has to look."""
@@ -29,6 +31,26 @@ _MAY_WRITE = text("""
 _CHECKPOINT = text("""
     SELECT size, extract(epoch FROM clock_timestamp() - signed_at)::float8
     FROM vaultdb_audit.checkpoint ORDER BY epoch DESC, size DESC LIMIT 1
+""")
+_OUTSIDE = text("""
+    WITH months AS MATERIALIZED (
+        SELECT to_date(substr(c.relname, 7), 'YYYY_MM')::timestamp AS month
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'vaultdb_audit' AND c.relkind = 'r'
+          AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}$')
+    SELECT count(*) FROM vaultdb_audit.event
+    WHERE recorded_at < (SELECT min(month) AT TIME ZONE 'UTC' FROM months)
+       OR recorded_at >= (SELECT (max(month) + interval '1 month') AT TIME ZONE 'UTC' FROM months)
+""")
+_GAP = text("""
+    SELECT c.chain, c.sequenced + 1
+    FROM vaultdb_audit.chain c
+    WHERE NOT c.done
+      AND EXISTS (
+        SELECT FROM vaultdb_audit.event e WHERE e.chain = c.chain AND e.seq > c.sequenced + 1)
+      AND NOT EXISTS (
+        SELECT FROM vaultdb_audit.event e WHERE e.chain = c.chain AND e.seq = c.sequenced + 1)
+    LIMIT 1
 """)
 _WAITING = text("""
     SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)::float8
@@ -73,17 +95,31 @@ def check_writing(connection: Connection, settings: Settings, credentials: Crede
     return f"{mode}, certified as {keys.role}; outside of acting_as {nobody}"
 
 
-def check_signing(connection: Connection, settings: Settings) -> str:
+def check_signing(connection: Connection, settings: Settings, credentials: Credentials) -> str:
     """Say how far the log is signed.
 
     Args:
         connection: of the auditor.
         settings: of the auditor.
+        credentials: of these settings.
 
     Raises:
-        ConfigurationError: records wait for their leaves.
+        ConfigurationError: records wait for their leaves, are missing, or are in no month.
+        VaultError: there is no key to sign with.
 
     """
+    if settings.keys not in UNAUDITED:
+        vault_signer(settings, credentials).read()
+    if gap := connection.execute(_GAP).first():
+        raise ConfigurationError(
+            f"the chain {gap[0]} waits for its record {gap[1]}, and later ones are there: somebody"
+            " removed it; run: vaultdb audit verify"
+        )
+    if outside := connection.scalar(_OUTSIDE):
+        raise ConfigurationError(
+            f"{outside:,} records are in no month of the audit log, so none of them can be"
+            " dropped; run: vaultdb audit partitions"
+        )
     found = connection.execute(_CHECKPOINT).first()
     waiting, oldest = connection.execute(_WAITING).one()
     if waiting and oldest > SIGNED_AFTER:
