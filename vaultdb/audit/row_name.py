@@ -45,6 +45,13 @@ def shown_key(key: bytes) -> str | None:
         '7'
 
     """
+    try:
+        return _shown(key)
+    except ValueError:  # no key of ours; what cannot be named would stop all events behind it
+        return None
+
+
+def _shown(key: bytes) -> str | None:
     shown: list[str] = []
     for tag, part in _parts(key):
         if tag == KeyTag.INTEGER:

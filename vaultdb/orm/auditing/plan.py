@@ -12,6 +12,8 @@ from vaultdb.orm.types import Encrypted
 
 INTERNAL: Final = "vaultdb_internal"
 """The execution option of vaultdb's own queries, which release nothing."""
+OURS: Final = object()
+"""Its value: options may come from outside, and nothing that comes from there is this object."""
 
 _ATTRIBUTE: Final = "_vaultdb_read_plan"
 _FINGERPRINT_SIZE: Final = 16
@@ -54,8 +56,8 @@ def read_plan_of(compiled: Any) -> ReadPlan | None:
 
 def _look_at(compiled: Any) -> ReadPlan | None:
     results = list(_results(compiled))
-    is_write = compiled.isinsert or compiled.isupdate or compiled.isdelete
-    searched = [] if is_write else [*dict.fromkeys(_searched(compiled))]
+    # Also of UPDATE and DELETE: their row count answers, and stays known after a rollback.
+    searched = [] if compiled.isinsert else [*dict.fromkeys(_searched(compiled))]
     if not results and not searched:
         return None
     places: dict[str, int] = {}

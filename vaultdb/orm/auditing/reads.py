@@ -11,7 +11,7 @@ from vaultdb.audit.auditor import AuditMode
 from vaultdb.audit.event import Event, Json
 from vaultdb.audit.kinds import DATA_READ, DATA_READ_FINISHED, DATA_SEARCHED
 from vaultdb.audit.row_name import RowName
-from vaultdb.orm.auditing.plan import INTERNAL, ReadPlan, read_plan_of
+from vaultdb.orm.auditing.plan import INTERNAL, OURS, ReadPlan, read_plan_of
 from vaultdb.orm.auditing.sign_in import who_acts
 from vaultdb.orm.selected_value import row_key_of_value
 from vaultdb.orm.tenant import tenant_in_use
@@ -62,7 +62,7 @@ def announce(
         AuditUnavailable: the event could not be recorded.
 
     """
-    if auditor.mode is AuditMode.OFF or INTERNAL in options:
+    if auditor.mode is AuditMode.OFF or options.get(INTERNAL) is OURS:
         return None
     plan = read_plan_of(compiled)
     if plan is None:

@@ -13,7 +13,7 @@ from vaultdb.audit.event import Event, Json
 from vaultdb.audit.kinds import DATA_WRITTEN
 from vaultdb.audit.row_name import RowName
 from vaultdb.errors import StatementRefused
-from vaultdb.orm.auditing.plan import INTERNAL
+from vaultdb.orm.auditing.plan import INTERNAL, OURS
 from vaultdb.orm.auditing.sign_in import who_acts
 from vaultdb.orm.writing import dml
 from vaultdb.orm.writing.keys import Bindings, encode_keys
@@ -237,5 +237,5 @@ def _queries_before(
 
 def _internal(options: Mapping[str, Any]) -> dict[str, Any]:
     translate = options.get("schema_translate_map")
-    internal: dict[str, Any] = {INTERNAL: True}
+    internal: dict[str, Any] = {INTERNAL: OURS}
     return internal if translate is None else internal | {"schema_translate_map": translate}

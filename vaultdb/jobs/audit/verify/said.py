@@ -16,6 +16,10 @@ from vaultdb.jobs.audit.verify.chain_state import ChainState
 MAY_ANNOUNCE: Final = frozenset({"sequencer", "auditor"})
 """The Vault roles whose word it is that a month was dropped or an epoch began."""
 
+_UNREADABLE: Final = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    OverflowError,  # 1e999 is infinity in JSON as Python reads it
+)
 _MARK: Final = b'"event":"'
 _OURS: Final = (b"chain.", b"audit.")
 
@@ -65,7 +69,7 @@ class Said:
             is_first = said["event"] == CHAIN_OPENED.name
             if is_first and (seq or said["opening"] != opening_digest(chain.text)):
                 return "the opening is not the one that the chain began with"
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except _UNREADABLE:
             return "the record cannot be read as the event that it says it is"
         return None
 
