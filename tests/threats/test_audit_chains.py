@@ -148,6 +148,38 @@ def test_a_cut_tail_above_the_checkpoint_contradicts_a_heartbeat(
     assert (problem.kind, problem.chain, problem.seq) == ("truncated", clinic.young.id, 3)
 
 
+def test_a_process_cannot_accuse_the_chains_of_another(clinic: Clinic, copy: Database) -> None:
+    """It could leave a false alarm in the log for ever."""
+    process = Process(copy, KEYS)
+    chain = process.open(1)
+    heads = [{"chain": clinic.one.id.hex, "seq": 10_000}]
+    body = canonical({"event": "chain.heartbeat", "chains": heads})
+    chain.linked.append(chain.chain.link(timestamp(), body))
+    process.store(chain)
+
+    assert verified(copy).is_good
+
+
+def test_an_announcement_behind_a_gap_without_end_is_not_believed(
+    clinic: Clinic, copy: Database, attack: Attack
+) -> None:
+    """No MAC can be checked there, so anybody may have written it."""
+    attack(
+        "INSERT INTO vaultdb_audit.event (chain, seq, at, body, mac)"
+        " VALUES (%(c)s, 9000000000, %(at)s, %(body)s, %(mac)s)",
+        c=clinic.young.id,
+        at=timestamp(),
+        body=canonical({"event": "chain.heartbeat", "chains": [
+            {"chain": clinic.young.id.hex, "seq": 9_999_999_999}
+        ]}),
+        mac=bytes(32),
+    )  # fmt: skip
+
+    kinds = verified(copy).findings.counts
+    assert kinds["missing"] == 1
+    assert kinds["truncated"] == 0
+
+
 def test_what_was_added_after_a_chain_was_closed_is_named(clinic: Clinic, copy: Database) -> None:
     process = Process(copy, KEYS)
     chain = process.open(1)

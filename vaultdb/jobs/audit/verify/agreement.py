@@ -28,7 +28,9 @@ def following(month: str) -> str:
 
 def check_heads(said: Said, findings: Findings) -> None:
     """Report chains that were longer once, by a heartbeat of their process."""
-    for chain, head in said.heads.items():
+    for (chain, writer), head in said.heads.items():
+        if said.writers.get(chain, writer) != writer:
+            continue  # nobody's word counts about the chains of another process
         last = said.lengths.get(chain, -1)
         if last < head:
             what = f"the chain ends here, and had a record {head:,} by a heartbeat of its process"

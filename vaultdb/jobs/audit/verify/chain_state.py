@@ -34,12 +34,14 @@ class ChainState:
         "id",
         "is_closed",
         "is_done",
+        "is_offline",
         "month",
         "next",
         "role",
         "sequenced",
         "text",
         "waits_since",
+        "writer",
     )
 
     def __init__(self, row: Any, key: bytes | None) -> None:
@@ -49,6 +51,9 @@ class ChainState:
         self.next = 0
         self.hashes = ChainHashes(self.id.bytes)
         self.role: str | None = None
+        self.writer = ""
+        """the public key of the process that opened it, base64"""
+        self.is_offline = False
         self.is_closed = False
         self.waits_since: bytes | None = None
         self._key = key
@@ -57,6 +62,11 @@ class ChainState:
         if cut is not None:
             self.skip(self.cut + 1)
             self._mac = mac or b""
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether what its records say about the log counts: not once a MAC cannot be checked."""
+        return self.is_checked or self.is_offline
 
     @property
     def is_checked(self) -> bool:
@@ -70,6 +80,7 @@ class ChainState:
             OpeningError: nobody who may.
 
         """
+        self.is_offline = trust.is_offline
         try:
             opening = Opening.parse(self.text)
             if trust.writers is not None:
@@ -77,7 +88,7 @@ class ChainState:
         except OpeningError:
             self._key = None
             raise
-        self.role = opening.role
+        self.role, self.writer = opening.role, opening.writer
         return opening
 
     def is_authentic(self, seq: int, at: bytes, body: bytes, mac: bytes) -> bool:

@@ -122,6 +122,7 @@ class _Walk:
         except OpeningError as error:
             self._findings.add(Problem("opening", str(error), chain.id))
             return
+        self.said.writers[chain.id] = chain.writer
         if chain.month is not None and opening.at > f"{following(chain.month)}-02":
             what = f"the chain was opened after the month {chain.month} that it was cut with"
             self._findings.add(Problem("dropped", what, chain.id, at=opening.at))

@@ -43,7 +43,8 @@ class Said:
     """Collects it.
 
     Args:
-        heads: the longest that each chain was, by heartbeats.
+        heads: by chain and process, the longest that it was by heartbeats of that process.
+        writers: by chain, the public key of the process that opened it.
         lengths: the last seq that each chain has; -1 without any.
         dropped: by month, such as 2026-03.
         epochs: by epoch, at which size it began.
@@ -53,7 +54,8 @@ class Said:
 
     """
 
-    heads: dict[UUID, int] = field(default_factory=dict)
+    heads: dict[tuple[UUID, str], int] = field(default_factory=dict)
+    writers: dict[UUID, str] = field(default_factory=dict)
     lengths: dict[UUID, int] = field(default_factory=dict)
     dropped: dict[str, Announced] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
@@ -74,12 +76,15 @@ class Said:
         return None
 
     def _read(self, chain: ChainState, event: str, said: Mapping[str, Any]) -> None:
-        if event == CHAIN_CLOSED.name:
+        if event == CHAIN_HEARTBEAT.name:
+            heads = [(UUID(hex=head["chain"]), int(head["seq"])) for head in said["chains"]]
+            for other, seq in heads if chain.is_believed else ():
+                told = other, chain.writer
+                self.heads[told] = max(self.heads.get(told, -1), seq)
+        elif not chain.is_believed:
+            return
+        elif event == CHAIN_CLOSED.name:
             chain.is_closed = True
-        elif event == CHAIN_HEARTBEAT.name:
-            for head in said["chains"]:
-                other, seq = UUID(hex=head["chain"]), int(head["seq"])
-                self.heads[other] = max(self.heads.get(other, -1), seq)
         elif chain.role in MAY_ANNOUNCE and event == DROPPED.name:
             self.dropped[str(said["month"])] = Announced(int(said["events"]), int(said["size"]))
         elif chain.role in MAY_ANNOUNCE and event == EPOCH_BEGUN.name:
