@@ -11,7 +11,7 @@ import typer
 
 from vaultdb.cli import adopt_output as output
 from vaultdb.cli.adopt_leftovers import erase, status
-from vaultdb.cli.adopt_opening import Pace, foreign_of, setup
+from vaultdb.cli.adopt_opening import Pace, Setup, foreign_of, setup
 from vaultdb.cli.adopt_options import (
     ColumnName,
     From,
@@ -33,13 +33,12 @@ from vaultdb.cli.report import FAILURE, plural, print_json, print_table
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.adopt import backfill as backfilling
 from vaultdb.jobs.adopt import emptying
-from vaultdb.jobs.adopt.adoption import adoptions, declared_source
+from vaultdb.jobs.adopt.adoption import Adoption, adoptions, declared_source
 from vaultdb.jobs.adopt.comparison import compare
 from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.proving import add_check, check_statements, drop_trigger
 from vaultdb.jobs.adopt.running import run_adoption
-from vaultdb.jobs.adopt.stage import next_step, refuse_emptying, stage_of
-from vaultdb.jobs.recording import recorded
+from vaultdb.jobs.adopt.stage import Stage, next_step, refuse_emptying, stage_of
 
 if TYPE_CHECKING:
     from vaultdb.jobs.work.job import Progress
@@ -118,7 +117,7 @@ def backfill(  # noqa: PLR0917  # typer passes them by name
         confirm("go on?")
     opener = found.tools(adoption, pace)
     with (
-        recorded(found.options.settings("rotator"), "adopt backfill", str(adoption.target)),
+        found.recorded("backfill", adoption),
         opener() as tools,
         _bar("encrypting", stage.missing, as_json) as progress,
     ):
@@ -162,7 +161,11 @@ def verify(  # noqa: PLR0917  # typer passes them by name
     adoption = found.find(table, column)
     foreign = foreign_of(source, padding, key_file, key_vault, key)
     rows = found.old_rows(adoption, foreign, found.tenant(tenant))
-    with found.keyring() as keyring, found.rows("compare the columns") as connection:
+    with (
+        found.recorded("verify", adoption),
+        found.keyring() as keyring,
+        found.rows("compare the columns") as connection,
+    ):
         total = sample or stage_of(connection, adoption).held
         connection.rollback()
         with progress_bar("comparing", total, hidden=as_json) as progress:
@@ -233,11 +236,13 @@ def null(  # noqa: PLR0917  # typer passes them by name
         print(f"compare and empty {plural(stage.held, 'value')} of {adoption.target}, for good")
     if not yes:
         confirm("go on?")
-    if stage.has_trigger:
-        with found.changing("migrator", "drop the trigger") as connection:
-            drop_trigger(connection, adoption)
     opener = found.tools(adoption, pace)
-    with opener() as tools, _bar("emptying", stage.held, as_json) as progress:
+    with (
+        found.recorded("null", adoption),
+        _without_trigger(found, adoption, stage),
+        opener() as tools,
+        _bar("emptying", stage.held, as_json) as progress,
+    ):
         result, bad = run_adoption(
             tools,
             emptying.KIND,
@@ -258,6 +263,15 @@ def null(  # noqa: PLR0917  # typer passes them by name
 
 app.command()(erase)
 app.command()(status)
+
+
+@contextmanager
+def _without_trigger(found: Setup, adoption: Adoption, stage: Stage) -> Iterator[None]:
+    """Drop the trigger that notices writes of plaintext."""
+    if stage.has_trigger:
+        with found.changing("migrator", "drop the trigger") as connection:
+            drop_trigger(connection, adoption)
+    yield
 
 
 @contextmanager

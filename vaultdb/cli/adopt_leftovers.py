@@ -48,7 +48,8 @@ def erase(
             return
         if not yes:
             confirm("go on?")
-        erasing.erase(connection, adoption, rewrites=rewrite, recycles=wal, progress=print)
+        with found.recorded("erase", adoption):
+            erasing.erase(connection, adoption, rewrites=rewrite, recycles=wal, progress=print)
     print(f"erased; look: vaultdb adopt status {adoption.table.fullname} {adoption.encrypted}")
 
 
@@ -80,7 +81,11 @@ def status(
     if values is not None:
         wanted = samples_in(values)
     else:
-        with found.keyring() as keyring, found.rows("choose values") as connection:
+        with (
+            found.recorded("status", adoption),
+            found.keyring() as keyring,
+            found.rows("choose values") as connection,
+        ):
             owner = found.tenant(tenant)
             wanted = samples_of(connection, adoption, keyring, tenant=owner, count=samples)
     with found.changing("admin", "look into the server's files") as connection:

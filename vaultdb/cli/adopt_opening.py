@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from vaultdb.jobs.adopt.foreign.padding import Padding
 from vaultdb.jobs.adopt.reading import OldRows
 from vaultdb.jobs.adopt.secrets import KeySource
 from vaultdb.jobs.adopt.task import reader_of
+from vaultdb.jobs.recording import Recorder, recorded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
@@ -104,6 +105,11 @@ class Setup:
             max_lag=pace.max_lag,
             max_rows_per_second=pace.max_rows_per_second,
         )
+
+    def recorded(self, command: str, adoption: Adoption) -> AbstractContextManager[Recorder]:
+        """Record that a command works on a column, by the rotator's login."""
+        settings = self.options.settings("rotator")
+        return recorded(settings, f"adopt {command}", str(adoption.target))
 
     def old_rows(self, adoption: Adoption, foreign: Foreign | None, tenant: str) -> OldRows:
         """Return what reads the old column."""

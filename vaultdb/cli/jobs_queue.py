@@ -18,6 +18,7 @@ from vaultdb.db.failures import plain_failures
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.role_names import RoleNames
 from vaultdb.errors import ConfigurationError
+from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.work.job import JobState
 from vaultdb.jobs.work.store import JobStore
 from vaultdb.logs import JOBS
@@ -152,7 +153,7 @@ def worker(  # noqa: PLR0917  # typer passes them by name
     logging.basicConfig(format="%(message)s")
     JOBS.setLevel(logging.INFO)
     print("waiting for jobs; stop with ctrl-C" if not until_done else "working", flush=True)
-    with plain_failures("work on jobs from the queue"):
+    with recorded(settings, "jobs worker"), plain_failures("work on jobs from the queue"):
         run_worker(settings, tools_of, concurrency=concurrency, until_done=until_done)
 
 
