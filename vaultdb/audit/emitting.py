@@ -31,7 +31,8 @@ def emit(target: Any, kind: EventKind, **fields: Json) -> None:
         fields: fields of that kind; never a value of an encrypted column.
 
     Raises:
-        ConfigurationError: a field that the kind does not have, or that is not JSON.
+        ConfigurationError: a field that the kind does not have or that is not JSON, or fields
+            of more than 64 KiB.
         PrincipalMissing: nobody acts, and no service principal is configured.
         AuditUnavailable: the event could not be recorded.
         NotPrepared: vaultdb does not know the engine.

@@ -94,9 +94,9 @@ class Event:
             said["purpose"] = acting.purpose
             said["request"] = acting.request
         said["tenant"] = self.tenant or (acting.tenant if acting else None)
-        return canonical(
+        return _encode(
             {
-                name: value if type(value) in _SCALARS else _named(value, chain)
+                name: value if type(value) in _SCALARS else _plain(value, chain)
                 for name, value in said.items()
                 if value is not None
             }
@@ -114,8 +114,7 @@ def canonical(value: Json) -> str:
         '{"a":"\\u00fc","b":[1,true]}'
 
     """
-    _check(value)
-    return _encode(value)
+    return _encode(_plain(value))
 
 
 def timestamp(now: datetime | None = None) -> str:
@@ -130,35 +129,24 @@ def timestamp(now: datetime | None = None) -> str:
     return now.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _named(value: Json, chain: Chain) -> Json:
-    """Name the rows in a field as this chain names them."""
-    if isinstance(value, RowName):
+def _plain(value: object, chain: Chain | None = None) -> object:
+    """Return a value that is only JSON, with rows named as the chain names them."""
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, RowName) and chain is not None:
         return value.in_chain(chain)
     if isinstance(value, list | tuple):
-        return [part if type(part) in _SCALARS else _named(part, chain) for part in value]
+        return [part if type(part) in _SCALARS else _plain(part, chain) for part in value]
     if isinstance(value, dict | Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise ConfigurationError("the keys of an audit field must be strings")
         return {
-            key: part if type(part) in _SCALARS else _named(part, chain)
+            key: part if type(part) in _SCALARS else _plain(part, chain)
             for key, part in value.items()
         }
-    return value
-
-
-def _check(value: object) -> None:
-    if type(value) in _SCALARS or isinstance(value, str | int):
-        return
-    if isinstance(value, dict | Mapping):
-        for key, part in value.items():
-            if not isinstance(key, str):
-                raise ConfigurationError("the keys of an audit field must be strings")
-            if type(part) not in _SCALARS:
-                _check(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            if type(part) not in _SCALARS:
-                _check(part)
-    else:
-        raise ConfigurationError(
-            f"an audit field cannot hold a {type(value).__name__}; "
-            "give a string, an int, a bool, or lists and dicts of them"
-        )
+    if isinstance(value, str | int):
+        return value
+    raise ConfigurationError(
+        f"an audit field cannot hold a {type(value).__name__}; "
+        "give a string, an int, a bool, or lists and dicts of them"
+    )

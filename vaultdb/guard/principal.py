@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 
 from vaultdb.errors import ConfigurationError
+
+LONGEST: Final = 1_000
+"""Characters of a name, at most: each event in the audit log repeats it."""
 
 _acting: ContextVar[Acting | None] = ContextVar("vaultdb_acting", default=None)
 
@@ -31,16 +35,23 @@ class Acting:
 
     def __post_init__(self) -> None:
         stated: dict[str, object] = {
+            "principal": self.principal,
             "tenant": self.tenant,
             "purpose": self.purpose,
             "request": self.request,
         }
-        principal: object = self.principal
+        principal = stated["principal"]
         if not isinstance(principal, str) or not principal:
             raise ConfigurationError("acting_as needs the name of a principal, such as a user id")
         for name, value in stated.items():
-            if value is not None and not isinstance(value, str):
+            if value is None:
+                continue
+            if not isinstance(value, str):
                 raise ConfigurationError(f"acting_as({name}=) must be a string; use str()")
+            if len(value) > LONGEST:
+                raise ConfigurationError(
+                    f"acting_as({name}=) has {len(value)} characters, of {LONGEST} at most"
+                )
 
 
 @contextmanager
@@ -63,7 +74,7 @@ def acting_as(
         request: the id of the request, for the audit log; None keeps that of the block around.
 
     Raises:
-        ConfigurationError: an argument is not a string, or the principal is empty.
+        ConfigurationError: an argument is not a string or too long, or the principal is empty.
 
     Example:
         >>> with acting_as("dr-jones", purpose="treatment") as acting:

@@ -379,6 +379,16 @@ def test_a_field_that_is_not_json_is_refused_before_it_stands_in_the_way_of_othe
     assert notes(log) == ["fine"]
 
 
+def test_an_event_too_large_for_the_log_is_refused_before_it_stands_in_the_way_of_others(
+    engine: Engine, log: Log
+) -> None:
+    auditor = auditor_of(engine)
+    auditor.commit(noted("x" * 65_000))
+    with pytest.raises(ConfigurationError, match="of 65536 at most"):
+        auditor.add(noted("x" * 65_536))
+    assert len(notes(log)) == 1
+
+
 def test_nobody_acts_for_the_configured_service_or_not_at_all(
     audited_engine: MakeEngine,
 ) -> None:

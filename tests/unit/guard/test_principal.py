@@ -69,3 +69,16 @@ def test_a_principal_is_a_name(principal):
 def test_tenant_and_purpose_are_strings(option):
     with pytest.raises(ConfigurationError, match=option), acting_as("dr-jones", **{option: 7}):
         pass
+
+
+@pytest.mark.parametrize("option", ["tenant", "purpose", "request"])
+def test_a_name_that_would_fill_the_audit_log_is_refused(option):
+    with acting_as("d" * 1_000, **{option: "x" * 1_000}):
+        pass
+    with pytest.raises(ConfigurationError, match="has 1001 characters"), acting_as("d" * 1_001):
+        pass
+    with (
+        pytest.raises(ConfigurationError, match=option),
+        acting_as("dr-jones", **{option: "x" * 1_001}),
+    ):
+        pass

@@ -24,13 +24,16 @@ from vaultdb.db.auditlog.process import Process
 from vaultdb.db.auditlog.sending import Sender
 from vaultdb.db.login.attach import off_the_loop
 from vaultdb.db.login.credentials import Credentials
-from vaultdb.errors import VaultDBError
+from vaultdb.errors import ConfigurationError, VaultDBError
 from vaultdb.guard.principal import Acting
 from vaultdb.logs import AUDIT
 from vaultdb.settings import Settings
 from vaultdb.vault.at_exit import at_exit, follow_process_pools
 
 _NOBODY: Final = Identity("")
+
+LARGEST: Final = 65_536
+"""Bytes of the JSON of an application's event, at most."""
 
 
 class PostgresAuditor:
@@ -84,7 +87,7 @@ class PostgresAuditor:
 
         Raises:
             AuditUnavailable: they could not be recorded; the caller must release nothing.
-            ConfigurationError: an event of the application has a field that is not JSON.
+            ConfigurationError: an event of the application is too large, or not JSON.
 
         """
         if events:
@@ -92,15 +95,19 @@ class PostgresAuditor:
             off_the_loop(lambda: self._outbox.commit(stamped))
 
     def add(self, *events: Event) -> None:
-        """Record events soon, in a batch with others.
+        """Record events soon, in a batch with others; waits only if too many wait already.
 
         Raises:
             AuditUnavailable: too many wait already, because the log cannot be written.
-            ConfigurationError: an event of the application has a field that is not JSON.
+            ConfigurationError: an event of the application is too large, or not JSON.
 
         """
         if events:
-            self._outbox.add(_stamped(events))
+            stamped = _stamped(events)
+            if self._outbox.is_full:
+                off_the_loop(lambda: self._outbox.add(stamped))
+            else:
+                self._outbox.add(stamped)
             if not self._flusher.runs:
                 self._start()
 
@@ -109,7 +116,7 @@ class PostgresAuditor:
 
         Raises:
             AuditUnavailable: they cannot be recorded; the transaction must not be committed.
-            ConfigurationError: an event of the application has a field that is not JSON.
+            ConfigurationError: an event of the application is too large, or not JSON.
 
         """
         if events:
@@ -189,7 +196,11 @@ def _check(events: Sequence[Event]) -> None:
     """Refuse what could never be written before anybody else's events wait behind it."""
     for event in events:
         if event.kind.number >= FIRST_OWN_NUMBER:
-            event.body(_NOBODY, Chain(bytes(KEY_SIZE), UUID(int=0)))
+            size = len(event.body(_NOBODY, Chain(bytes(KEY_SIZE), UUID(int=0))))
+            if size > LARGEST:
+                raise ConfigurationError(
+                    f"the audit event {event.kind.name!r} has {size} bytes, of {LARGEST} at most"
+                )
 
 
 _living: weakref.WeakSet[PostgresAuditor] = weakref.WeakSet()

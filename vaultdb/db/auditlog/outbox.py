@@ -89,6 +89,11 @@ class Outbox:
         """Events in memory that nobody waits for."""
         return self._spooled
 
+    @property
+    def is_full(self) -> bool:
+        """Whether who adds events has to wait for a place."""
+        return self._spooled >= self._capacity
+
     def commit(self, events: Sequence[Stamped]) -> None:
         """Send events, and return when they are committed.
 
@@ -117,10 +122,7 @@ class Outbox:
 
         """
         with self.changed:
-            has_place = self.changed.wait_for(
-                lambda: self._spooled < self._capacity, timeout=self._full_for
-            )
-            if not has_place:
+            if not self.changed.wait_for(lambda: not self.is_full, timeout=self._full_for):
                 raise AuditUnavailable(
                     f"the audit log cannot be written, and {self._spooled} events wait in memory"
                     " already; see whether its database runs"

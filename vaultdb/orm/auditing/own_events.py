@@ -22,5 +22,4 @@ def emit_event(auditor: Auditor, target: Any, event: Event) -> None:
     if not isinstance(connection, Connection):
         auditor.commit(replace(event, acting=auditor.require(current())))
         return
-    acting, sign_in = who_acts(auditor, connection)
-    auditor.write(connection, *sign_in, replace(event, acting=acting))
+    auditor.write(connection, replace(event, acting=who_acts(auditor, connection)))

@@ -67,13 +67,13 @@ def announce(
     plan = read_plan_of(compiled)
     if plan is None:
         return None
-    acting, events = who_acts(auditor, connection)
+    acting = who_acts(auditor, connection)
     reading = Reading(auditor, secrets.token_hex(8), acting, tenant or None, plan)
-    events.append(_intent(reading) if plan.columns else _search(reading))
+    event = _intent(reading) if plan.columns else _search(reading)
     if plan.columns and (auditor.mode is AuditMode.STRICT or plan.is_sensitive):
-        auditor.commit(*events)
+        auditor.commit(event)
     else:
-        auditor.add(*events)
+        auditor.add(event)
     return reading if plan.columns else None
 
 

@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 _signed_in: WeakKeyDictionary[Any, Acting] = WeakKeyDictionary()
 
 
-def who_acts(auditor: Auditor, connection: Connection) -> tuple[Acting, list[Event]]:
-    """Return who acts, and their sign-in if this is their first event in the Session.
+def who_acts(auditor: Auditor, connection: Connection) -> Acting:
+    """Return who acts, and record their sign-in if this is their first event in the Session.
+
+    It is recorded by itself: they were there, whether or not their transaction commits.
 
     Raises:
         PrincipalMissing: nobody acts, and no service principal is configured.
+        AuditUnavailable: the log has not been written for a while.
 
     """
     stated = acting_for(connection)
     acting = auditor.require(stated)
     unit = session_of(connection) or connection
-    if _signed_in.get(unit) == acting:
-        return acting, []
-    _signed_in[unit] = acting
-    by = "application" if stated is not None else "configuration"
-    return acting, [Event(SIGNED_IN, {"by": by}, acting)]
+    if _signed_in.get(unit) != acting:
+        by = "application" if stated is not None else "configuration"
+        auditor.add(Event(SIGNED_IN, {"by": by}, acting))
+        _signed_in[unit] = acting
+    return acting

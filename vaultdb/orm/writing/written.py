@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, CursorResult
 
     from vaultdb.audit.auditor import Auditor
-    from vaultdb.guard.principal import Acting
     from vaultdb.orm.runtime import Runtime
     from vaultdb.orm.writing.table import EncryptedColumn, EncryptedTable
 
@@ -45,6 +44,7 @@ class Written:
 
     Raises:
         PrincipalMissing: nobody acts, and no service principal is configured.
+        AuditUnavailable: the log has not been written for a while.
 
     """
 
@@ -56,7 +56,6 @@ class Written:
         "_columns",
         "_keys",
         "_operation",
-        "_sign_in",
         "_table",
     )
 
@@ -66,8 +65,7 @@ class Written:
         self._auditor = auditor
         self._table = table
         self._operation = operation
-        self._acting: Acting
-        self._acting, self._sign_in = who_acts(auditor, connection)
+        self._acting = who_acts(auditor, connection)
         self._columns: dict[EncryptedColumn, None] = {}
         self._keys: dict[RowName, None] = {}
         self._before: set[str] = set()
@@ -118,7 +116,7 @@ class Written:
             for key_ids in found:
                 self._before |= {bytes(each).hex() for each in key_ids if each is not None}
 
-    def event(self, rows: int, tenant: str | None) -> list[Event]:
+    def event(self, rows: int, tenant: str | None) -> Event:
         """Return what goes to the log, once it is known how many rows there were."""
         limit = self._auditor.key_limit
         keys = list(self._keys)
@@ -132,7 +130,7 @@ class Written:
             "before": sorted(self._before)[:limit] or None,
             "after": sorted(self._after)[:limit] or None,
         }
-        return [*self._sign_in, Event(DATA_WRITTEN, fields, self._acting, tenant or None)]
+        return Event(DATA_WRITTEN, fields, self._acting, tenant or None)
 
     @property
     def is_empty(self) -> bool:
@@ -141,7 +139,7 @@ class Written:
 
     def send(self, connection: Connection, rows: int, tenant: str | None) -> None:
         """Record the write in the transaction of the connection."""
-        self._auditor.write(connection, *self.event(rows, tenant))
+        self._auditor.write(connection, self.event(rows, tenant))
 
     def _name_rows(self, bound: Sequence[bytes]) -> None:
         missing = self._auditor.key_limit + 1 - len(self._keys)
