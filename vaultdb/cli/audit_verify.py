@@ -148,6 +148,7 @@ def _as_json(found: Verification) -> dict[str, Any]:
         "first": None if first is None else _problem(first),
         "problems": [_problem(each) for each in found.findings.problems],
         "total": found.findings.total,
+        "kinds": dict(sorted(found.findings.counts.items())),
         "remarks": found.findings.remarks,
     }
 

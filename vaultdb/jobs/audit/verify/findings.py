@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-MAX_SHOWN: Final = 100
-"""Problems that are kept; the rest is counted."""
+MAX_SHOWN: Final = 25
+"""Problems of each kind that are kept, so that many of one kind hide no other; all are counted."""
 
 _LAST: Final = 2**63
 
@@ -101,27 +101,37 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(slots=True)
 class Findings:
-    """Problems, the first ones by their place in the log, and remarks."""
+    """Problems, of each kind the first ones by their place in the log, and remarks."""
 
-    problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
+    _kept: dict[str, list[Problem]] = field(default_factory=dict)
 
     def add(self, problem: Problem) -> None:
-        """Note a problem; the last ones make room when there are many."""
+        """Note a problem; the last ones of its kind make room when there are many."""
         self.counts[problem.kind] += 1
-        insort(self.problems, problem, key=lambda each: each.place)
-        del self.problems[MAX_SHOWN:]
+        kept = self._kept.setdefault(problem.kind, [])
+        insort(kept, problem, key=_place)
+        del kept[MAX_SHOWN:]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The problems that are kept, by their place in the log."""
+        return sorted((each for kept in self._kept.values() for each in kept), key=_place)
 
     @property
     def first(self) -> Problem | None:
         """The first problem by its place in the log."""
-        return self.problems[0] if self.problems else None
+        return min((kept[0] for kept in self._kept.values()), key=_place, default=None)
 
     @property
     def total(self) -> int:
         """How many problems there are, also those that are not kept."""
         return self.counts.total()
+
+
+def _place(problem: Problem) -> tuple[int, str, str, int]:
+    return problem.place
 
 
 def event_of(body: str) -> str | None:
