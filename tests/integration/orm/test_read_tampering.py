@@ -27,7 +27,8 @@ def swap(session, column: str) -> None:
     """Exchange a column between the two rows, behind the ORM's back."""
     (first, a), (second, b) = session.execute(text(f"SELECT id, {column} FROM patient")).all()
     # An index may be unique: the first takes another value in between.
-    for key, value in ((first, bytes(b[:-1]) + b"?"), (second, a), (first, b)):
+    neither = bytes(b[:-1]) + bytes([b[-1] ^ 255])
+    for key, value in ((first, neither), (second, a), (first, b)):
         statement = text(f"UPDATE patient SET {column} = :value WHERE id = :key")
         session.execute(statement, {"value": value, "key": key})
     session.expire_all()
