@@ -3,6 +3,8 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
+JOBS ?= 2
+TESTS := -m "not chaos" -n $(JOBS) --dist loadfile
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GROUPS := test check build
@@ -38,10 +40,10 @@ demo: $(READY) ## Run the main job on a private OpenBao and PostgreSQL
 	$(BIN)/vaultdb demo $(ARGS)
 
 test: $(READY) ## Run the tests (ARGS="tests/unit -k codec" for some of them)
-	$(BIN)/pytest -m "not chaos" $(ARGS)
+	$(BIN)/pytest $(TESTS) $(ARGS)
 
 oldest: .venv-oldest/.ready ## Run the tests with the oldest libraries that are supported
-	.venv-oldest/bin/pytest -m "not chaos" $(ARGS)
+	.venv-oldest/bin/pytest $(TESTS) $(ARGS)
 
 .venv-oldest/.ready: pyproject.toml constraints-oldest.txt
 	@test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
