@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.fixtures.postgres import Database
 from tests.integration.audit.conftest import Log
 from vaultdb.audit import own_kind
 from vaultdb.audit.event import Event
@@ -87,3 +89,13 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@contextmanager
+def revoked(database: Database) -> Iterator[None]:
+    """Take the right to write the log away for a while."""
+    with database.connect() as connection:
+        rights = "INSERT (chain, seq, at, body, mac) ON vaultdb_audit.event"
+        connection.execute(f"REVOKE {rights} FROM vaultdb_rw")
+        yield
+        connection.execute(f"GRANT {rights} TO vaultdb_rw")

@@ -45,6 +45,11 @@ def user_of(engine: Engine) -> str:
         return str(connection.scalar(text("SELECT session_user::text")))
 
 
+def admin_login(leasing: Leasing) -> dict[str, Any]:
+    token = leasing.openbao.admin_token
+    return {"auth": "token", "token": token, "role_id": None, "secret_id": None}
+
+
 @pytest.fixture
 def leasing(shared_leasing: Leasing) -> Iterator[Leasing]:
     """The module's, without a lease and with the role as it was."""

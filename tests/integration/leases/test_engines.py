@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 import vaultdb
 from tests.fixtures.leasing import Leasing
-from tests.integration.leases.conftest import NEVER_LONG, SHORT, user_of
+from tests.integration.leases.conftest import NEVER_LONG, SHORT, admin_login, user_of
 from tests.integration.leases.processes import settings_file
 from tests.unit.keys.support import eventually
 from vaultdb.db.login import credentials as credentials_module
@@ -352,72 +352,6 @@ def test_nothing_secret_reaches_a_log_or_an_error(
     assert password not in shown
     assert lease_id not in shown
     assert first in caplog.text, "the name of the login is for the logs"
-
-
-def admin_login(leasing: Leasing) -> dict[str, Any]:
-    token = leasing.openbao.admin_token
-    return {"auth": "token", "token": token, "role_id": None, "secret_id": None}
-
-
-def rotate(leasing: Leasing, role: str) -> None:
-    leasing.admin.write(f"{leasing.mount}/rotate-role/{role}")
-
-
-@pytest.fixture
-def static_role(leasing: Leasing) -> Any:
-    """A static role of the engine on a user of its own."""
-    user = f"static_{leasing.database.name}"
-    with leasing.database.connect() as connection:
-        name = sql.Identifier(user)
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE vaultdb_rw").format(name)
-        )
-        if connection.info.server_version >= 160000:
-            connection.execute(sql.SQL("GRANT {} TO vaultdb_vault WITH ADMIN OPTION").format(name))
-    config = f"{leasing.mount}/config/vaultdb"
-    leasing.admin.write(config, plugin_name="postgresql-database-plugin", allowed_roles="*")
-    path = f"{leasing.mount}/static-roles/vaultdb-static"
-    leasing.admin.write(path, db_name="vaultdb", username=user, rotation_period="1h")
-    yield user
-    leasing.admin._call("DELETE", path, None)
-    with leasing.database.connect() as connection:
-        connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
-        connection.execute(sql.SQL("DROP ROLE {}").format(name))
-
-
-def test_a_static_role_keeps_its_user_and_follows_its_password(
-    leasing: Leasing, leased: Any, static_role: str
-) -> None:
-    changes = {"lease": "vaultdb-static", "lease_kind": "static"}
-    subject = leased(database=changes, vault=admin_login(leasing), pool_size=2)
-    with subject.engine.connect() as held:
-        pid = held.scalar(text("SELECT pg_backend_pid()"))
-        rotate(leasing, "vaultdb-static")
-        assert subject.user() == static_role, "refused once, then read again"
-        assert held.scalar(text("SELECT pg_backend_pid()")) == pid
-    with subject.engine.connect() as again:
-        assert again.scalar(text("SELECT session_user::text")) == static_role
-
-
-def test_a_fixed_login_works_as_before_and_asks_no_vault(leasing: Leasing, tmp_path: Any) -> None:
-    password = tmp_path / "password"
-    password.write_text("wrong")
-    url = leasing.database.postgres.server
-    changes: dict[str, Any] = {
-        "url": leasing.url.replace("://", "://vaultdb_app@"),
-        "lease": None,
-        "password_file": password,
-    }
-    settings = leasing.settings(
-        database=changes, vault={"addr": "https://127.0.0.1:9"}, keys="memory"
-    )
-    engine = vaultdb.create_engine(settings=settings, poolclass=NullPool)
-    with pytest.raises(OperationalError, match="password authentication failed"):
-        engine.connect()
-    password.write_text(leasing.database.postgres.passwords["vaultdb_app"])
-    assert user_of(engine) == "vaultdb_app"
-    assert url is not None
-    engine.dispose()
 
 
 def test_sessions_end_with_their_lease(leasing: Leasing) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 import vaultdb
 from tests.fixtures.postgres import Database, Postgres
+from tests.integration.orm.claimed import guarded_database, guarded_engine
 from tests.integration.orm.models import Base
 from vaultdb.keys.keyring import Keyring
 from vaultdb.keys.store import MemoryKeyStore
@@ -72,3 +73,17 @@ def sent(engine: Engine) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", note)
     yield statements
     event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(scope="module")
+def guarded(postgres: Postgres) -> Iterator[Database]:
+    """The database of the tests of claims, with the tables of `claimed`."""
+    with guarded_database(postgres) as database:
+        yield database
+
+
+@pytest.fixture
+def claimed_engine(guarded: Database, keyring: Keyring) -> Iterator[Engine]:
+    """An engine on one connection to it, with rows of two tenants."""
+    with guarded_engine(guarded, keyring) as engine:
+        yield engine

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from tests.fixtures.postgres import Database, Postgres
+from tests.integration.roles.tables import created
 from vaultdb import Encrypted, Equality, access
 from vaultdb.alembic import own
 from vaultdb.db.cursor import ExtendedCursor
@@ -162,3 +163,17 @@ def standing(any_postgres: Postgres) -> Iterator[Place]:
     yield place
     any_postgres.drop_database(database.name)
     _drop_roles(any_postgres, prefix)
+
+
+@pytest.fixture(scope="module")
+def ungranted(any_postgres: Postgres) -> Iterator[Engine]:
+    """The tables of `tables`, owned by vaultdb_owner; nothing is granted."""
+    with created(any_postgres) as engine:
+        yield engine
+
+
+@pytest.fixture
+def connection(ungranted: Engine) -> Iterator[Connection]:
+    """A superuser's transaction in them that is rolled back."""
+    with ungranted.connect() as connection:
+        yield connection

@@ -126,6 +126,10 @@ class World:
         return row
 
 
+def scopes_of(count: int) -> list[KeyScope]:
+    return [KeyScope(f"tenant-{number}", "default", Purpose.DATA) for number in range(count)]
+
+
 def in_threads(count: int, work: Callable[[int], object]) -> list[object]:
     """Run `work` in threads that start together; return results or exceptions, in order."""
     results: list[object] = [None] * count
