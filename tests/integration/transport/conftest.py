@@ -67,6 +67,10 @@ class TlsPostgres:
         """Undo every change."""
         self._reload(self.server.reload)
 
+    def stop(self) -> None:
+        self.admin.close()
+        self.server.stop()
+
     def settings(self, **changes: Any) -> DatabaseSettings:
         """Return settings with which `app` logs in by password over verified TLS."""
         values: dict[str, Any] = {
@@ -106,33 +110,45 @@ def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "strangers")
 
 
-@pytest.fixture(scope="session", params=["machine", WHEEL])
-def tls_server(
-    request: pytest.FixtureRequest,
-    server_folder: Path,
-    certificates: Certificates,
-    client_authority: Authority,
+@pytest.fixture(scope="session")
+def tls_machine(
+    server_folder: Path, certificates: Certificates, client_authority: Authority
 ) -> Iterator[TlsPostgres]:
-    """A PostgreSQL of the machine (15 on Debian 12), and 17 of the wheel."""
-    folder = server_folder / f"transport-{request.param}"
-    port, password = free_ports(1)[0], secrets.token_urlsafe(16)
-    server = PostgresServer(folder, port, certificates, password, throwaway=True)
+    """A PostgreSQL of the machine (15 on Debian 12)."""
+    running = _start(server_folder / "transport-machine", certificates, client_authority)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def tls_wheel(
+    server_folder: Path, certificates: Certificates, client_authority: Authority
+) -> Iterator[TlsPostgres]:
+    """A PostgreSQL 17, of the wheel."""
     with pytest.MonkeyPatch.context() as environment:
-        if request.param == WHEEL:
-            environment.setenv("VAULTDB_DEV_POSTGRES", WHEEL)
-        server.start()
+        environment.setenv("VAULTDB_DEV_POSTGRES", WHEEL)
+        running = _start(server_folder / "transport-wheel", certificates, client_authority)
+    yield running
+    running.stop()
+
+
+def _start(folder: Path, certificates: Certificates, authority: Authority) -> TlsPostgres:
+    password = secrets.token_urlsafe(16)
+    server = PostgresServer(folder, free_ports(1)[0], certificates, password, throwaway=True)
     try:
-        postgres = TlsPostgres(server, client_authority)
-        yield postgres
-        postgres.admin.close()
-    finally:
+        server.start()
+        return TlsPostgres(server, authority)
+    except BaseException:
         server.stop()
+        raise
 
 
-@pytest.fixture
-def tls_postgres(tls_server: TlsPostgres) -> Iterator[TlsPostgres]:
-    yield tls_server
-    tls_server.reset()
+@pytest.fixture(params=["machine", "wheel"])
+def tls_postgres(request: pytest.FixtureRequest) -> Iterator[TlsPostgres]:
+    """Each of the two in turn, with every change undone afterwards."""
+    running: TlsPostgres = request.getfixturevalue(f"tls_{request.param}")
+    yield running
+    running.reset()
 
 
 Login = Callable[[DatabaseSettings], Any]
