@@ -23,6 +23,7 @@ The fixtures themselves are in ``tests/fixtures``; types for annotations too
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from weakref import WeakSet
@@ -51,3 +52,11 @@ def _no_claims_unless_declared_here(monkeypatch: pytest.MonkeyPatch) -> None:
     claims = sys.modules.get("vaultdb.orm.claims")
     if claims is not None:
         monkeypatch.setattr(claims, "_guarded", WeakSet())
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_of_commands_that_other_tests_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget handlers that a command adds, which would print what later tests have logged."""
+    for name in ("vaultdb", "procrastinate"):
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "handlers", list(logger.handlers))

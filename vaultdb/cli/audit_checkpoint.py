@@ -106,14 +106,6 @@ class _Teller:
         if step.is_busy and not self._was_busy:
             print("another sequencer is at work; waiting", file=sys.stderr, flush=True)
         self._was_busy = step.is_busy
-        for gap in step.gaps:
-            if gap.is_new:
-                print(
-                    f"alarm: chain {gap.chain} waits for record {gap.seq:,} since"
-                    f" {gap.seconds:.0f} s; run: vaultdb audit verify",
-                    file=sys.stderr,
-                    flush=True,
-                )
         left = self._left_after(step)
         if step.added and step.signed:
             if self._as_json:

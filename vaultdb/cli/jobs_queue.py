@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from vaultdb.cli.asking import confirm
 from vaultdb.cli.job_tools import JobTools
 from vaultdb.cli.options import Models, Yes, options_of
-from vaultdb.cli.report import plural
+from vaultdb.cli.report import plural, show_logs
 from vaultdb.db.connect import new_engine
 from vaultdb.db.failures import plain_failures
 from vaultdb.db.login.credentials import Credentials
@@ -21,7 +20,6 @@ from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.recording import recorded
 from vaultdb.jobs.work.job import JobState
 from vaultdb.jobs.work.store import JobStore
-from vaultdb.logs import JOBS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -150,8 +148,7 @@ def worker(  # noqa: PLR0917  # typer passes them by name
             )
         return tools.of(found.target)()
 
-    logging.basicConfig(format="%(message)s")
-    JOBS.setLevel(logging.INFO)
+    show_logs("procrastinate")
     print("waiting for jobs; stop with ctrl-C" if not until_done else "working", flush=True)
     with recorded(settings, "jobs worker"), plain_failures("work on jobs from the queue"):
         run_worker(settings, tools_of, concurrency=concurrency, until_done=until_done)

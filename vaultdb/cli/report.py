@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sys
 import traceback
 import unicodedata
@@ -67,6 +69,26 @@ def show_warning(  # noqa: PLR0917  # the signature of warnings.showwarning
     del filename, lineno, line
     if not issubclass(category, DeprecationWarning | ResourceWarning):
         print(f"warning: {one_line(str(message))}", file=file or sys.stderr)
+
+
+class _LogLines(logging.Handler):
+    """Prints what is logged as lines on stderr, wherever that leads at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        word = "error" if record.levelno >= logging.ERROR else "warning"
+        with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+            print(f"{word}: {one_line(record.getMessage())}", file=sys.stderr, flush=True)
+
+
+_LOG_LINES = _LogLines(logging.WARNING)
+
+
+def show_logs(name: str) -> None:
+    """Print the warnings and errors of a logger, and of those below it, as lines on stderr.
+
+    Libraries stay silent until somebody asks; for a command nobody else does.
+    """
+    logging.getLogger(name).addHandler(_LOG_LINES)
 
 
 def one_line(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from vaultdb.cli.options import Options
-from vaultdb.cli.report import INTERRUPTED, report_failure, show_warning
+from vaultdb.cli.report import INTERRUPTED, report_failure, show_logs, show_warning
 
 _WITH_VALUE = frozenset({"--config", "-c", "--profile", "-p"})
 
@@ -56,6 +56,7 @@ _ENTRIES = (
 def main() -> None:
     """Run the command line: one line on stderr and a non-zero exit for every failure."""
     warnings.showwarning = show_warning
+    show_logs("vaultdb")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal still gets a readable path
             stream.reconfigure(errors="backslashreplace")

@@ -78,6 +78,32 @@ def test_a_running_sequencer_signs_what_comes_and_stops_cleanly(
     assert [size for _, size in sizes(commands)] == [2, 5]
 
 
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(
+    commands: Commands, process: Process, database: Database
+) -> None:
+    process.open(1)
+    login = "vaultdb_audit_sequencer"
+    with commands.start("checkpoint", "--every", "50ms") as running, database.connect() as admin:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        admin.execute(f"ALTER ROLE {login} CONNECTION LIMIT 0")
+        try:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = %s AND datname = current_database()",
+                [login],
+            )
+            began = running.stderr.readline()
+        finally:
+            admin.execute(f"ALTER ROLE {login} CONNECTION LIMIT -1")
+        ended = running.stderr.readline()
+        running.terminate()
+        running.communicate(timeout=30)
+    assert began.startswith("warning: the audit log gets no checkpoints now: ")
+    assert ended == "warning: the audit log gets checkpoints again\n"
+
+
 def test_what_was_signed_before_a_crash_and_not_exported_is_exported_at_the_next_start(
     commands: Commands, process: Process
 ) -> None:
@@ -118,7 +144,7 @@ def test_a_missing_record_is_an_event_a_warning_and_an_exit_code(
         connection.execute("DELETE FROM vaultdb_audit.event WHERE seq = 2")
     ran = commands.run("checkpoint", "--once", "--alarm-after", "1ms")
     assert ran.code == 1
-    assert f"chain {one.id} waits for record 2" in ran.err
+    assert f"error: the chain {one.id} of the audit log waits for its record 2" in ran.err
     with database.connect() as connection:
         query = "SELECT body FROM vaultdb_audit.event WHERE body LIKE '%audit.gap%'"
         ((body,),) = connection.execute(query).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 
 from vaultdb.cli import root
-from vaultdb.cli.report import print_json, print_table, report_failure, show_warning
+from vaultdb.cli.report import print_json, print_table, report_failure, show_logs, show_warning
 from vaultdb.cli.root import _asked_for
 from vaultdb.errors import SchemaError
 
@@ -37,6 +38,19 @@ def test_the_command_is_found_among_the_options(arguments: list[str], command: s
 def test_our_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert report_failure(SchemaError("not\nmigrated")) == 1
     assert capsys.readouterr().err == "error: not migrated\n"
+
+
+def test_what_is_logged_is_shown_from_warnings_on_each_once_as_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logger = logging.getLogger("vaultdb.some.part")
+    show_logs("vaultdb")
+    show_logs("vaultdb")
+    logger.info("all is well")
+    logger.warning("the %s\nwaits", "log")
+    logger.error("it is gone")
+    logging.getLogger("urllib3").warning("not ours")
+    assert capsys.readouterr().err == "warning: the log waits\nerror: it is gone\n"
 
 
 def test_foreign_errors_show_their_kind_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ half of the work of a worker is Python; each has its own Vault login.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import multiprocessing
 import signal
 import threading
@@ -13,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vaultdb.db.failures import plain_failures
 from vaultdb.errors import KeyUnavailable, VaultDBError
@@ -134,8 +136,10 @@ class _Processes:
                 tell()
         finally:
             self._stop.value = 1
-            for process in self._running:
-                process.join()
+            for process, pipe in self._running.items():
+                while process.is_alive():
+                    self._hear(pipe)  # or a child that has much to say would wait for ever
+                    process.join(LOOK)
         if self._error is not None:
             raise self._error
 
@@ -149,24 +153,28 @@ class _Processes:
     def _wait(self) -> None:
         time.sleep(LOOK)
         for process, pipe in list(self._running.items()):
-            if process.is_alive():
-                continue
-            process.join()
-            del self._running[process]
-            self._ended(process, pipe)
+            is_over = not process.is_alive()  # before what it said last is read
+            self._hear(pipe)
+            if is_over:
+                process.join()
+                pipe.close()
+                del self._running[process]
+                if process.exitcode and self._error is None:
+                    self._replace(process)
 
-    def _ended(self, process: SpawnProcess, pipe: Pipe) -> None:
+    def _hear(self, pipe: Pipe) -> None:
+        """Log what a worker logs, and remember the error that it ended with."""
         try:
-            error: Any = pipe.recv()
-        except EOFError:
-            error = None
-        finally:
-            pipe.close()
-        if isinstance(error, VaultDBError):
-            self._error = error
-            self._stop.value = 1
-        elif process.exitcode:
-            self._replace(process)
+            while pipe.poll():
+                said = pipe.recv()
+                if isinstance(said, VaultDBError):
+                    self._error = said
+                    self._stop.value = 1
+                else:
+                    name, level, text = said
+                    logging.getLogger(name).log(level, "%s", text)
+        except (EOFError, OSError):
+            return  # it has ended, perhaps in the middle of a word
 
     def _replace(self, process: SpawnProcess) -> None:
         if self._restarts < RESTARTS and not self._stop.value:
@@ -179,13 +187,29 @@ class _Processes:
             )
 
 
+class _Told(logging.Handler):
+    """Sends what a worker logs to the process that started it."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(logging.WARNING)
+        self._pipe = pipe
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # the parent is gone
+            self._pipe.send((record.name, record.levelno, record.getMessage()))
+
+
 def _process(job_id: int, opener: Opener, patience: Patience, stop: c_byte, pipe: Pipe) -> None:
     """Work in a process of its own; ctrl-C is the parent's, which lets the batch be finished."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    told = _Told(pipe)
+    logging.getLogger("vaultdb").addHandler(told)
     try:
         with opener() as tools:
             work(job_id, tools, patience=patience, stops=lambda: bool(stop.value))
     except VaultDBError as error:
-        pipe.send(error)
+        with told.lock or contextlib.nullcontext():
+            pipe.send(error)
     finally:
+        logging.getLogger("vaultdb").removeHandler(told)
         pipe.close()
