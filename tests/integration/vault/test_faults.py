@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,19 +25,23 @@ def provider(bao: OpenBao, role: str = "app", timeout: float = 2.0) -> VaultProv
     return VaultProvider(client, mount=bao.transit_mount, kek=bao.kek)
 
 
-def keyrings(bao: OpenBao) -> tuple[Keyring, Callable[[], Keyring]]:
-    """Return a warm keyring, and what makes cold ones over the same keys."""
+@contextmanager
+def keyrings(bao: OpenBao) -> Iterator[tuple[Keyring, Callable[[], Keyring]]]:
+    """Give a warm keyring, and what makes cold ones over the same keys; closes them all."""
     realm, store = uuid4(), MemoryKeyStore()
-    create_key(
-        provider(bao, "officer", 10.0), store, realm, KeyScope("", "default", Purpose.DATA), 1
-    )
+    with ExitStack() as opened:
+        officer = provider(bao, "officer", 10.0)
+        opened.callback(officer.close)
+        create_key(officer, store, realm, KeyScope("", "default", Purpose.DATA), 1)
 
-    def new() -> Keyring:
-        return Keyring(realm=realm, provider=provider(bao), store=store, soft_ttl=0.2)
+        def new() -> Keyring:
+            made = Keyring(realm=realm, provider=provider(bao), store=store, soft_ttl=0.2)
+            opened.callback(made.close)
+            return made
 
-    warm = new()
-    warm.active("", "default")
-    return warm, new
+        warm = new()
+        warm.active("", "default")
+        yield warm, new
 
 
 def time_of(work: Callable[[], object]) -> float:
@@ -65,30 +70,30 @@ def serves(keyring: Keyring) -> bool:
 def test_frozen_sealed_and_restarted(own_openbao: OpenBao) -> None:
     """One server's bad day: cached keys are served throughout, cold ones fail closed in time."""
     bao = own_openbao
-    warm, new = keyrings(bao)
+    with keyrings(bao) as (warm, new):
+        with bao.faults.frozen():
+            assert_cold_fails(new, "did not answer in time", within=3.5)
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                assert time_of(lambda: warm.active("", "default")) < 0.5, (
+                    "nobody waits for a refresh"
+                )
+        assert eventually(lambda: serves(warm), 10.0)
 
-    with bao.faults.frozen():
-        assert_cold_fails(new, "did not answer in time", within=3.5)
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
-            assert time_of(lambda: warm.active("", "default")) < 0.5, "nobody waits for a refresh"
-    assert eventually(lambda: serves(warm), 10.0)
+        bao.admin.write("sys/seal")
+        assert_cold_fails(new, "sealed", within=3.5)
+        time.sleep(0.3)
+        assert warm.active("", "default").version == 1
+        assert eventually(lambda: warm.counters.refresh_failures > 0)
 
-    bao.admin.write("sys/seal")
-    assert_cold_fails(new, "sealed", within=3.5)
-    time.sleep(0.3)
-    assert warm.active("", "default").version == 1
-    assert eventually(lambda: warm.counters.refresh_failures > 0)
+        bao.faults.restart()
+        assert eventually(lambda: serves(warm), 10.0), "over new connections, with the old token"
 
-    bao.faults.restart()
-    assert eventually(lambda: serves(warm), 10.0), "over new connections, with the old token"
-
-    bao.faults.kill()
-    assert_cold_fails(new, "cannot be reached", within=3.5)
-    assert warm.active("", "default").version == 1
-    bao.faults.start()
-    assert eventually(lambda: serves(warm), 10.0)
-    warm.close()
+        bao.faults.kill()
+        assert_cold_fails(new, "cannot be reached", within=3.5)
+        assert warm.active("", "default").version == 1
+        bao.faults.start()
+        assert eventually(lambda: serves(warm), 10.0)
 
 
 def test_the_environment_of_an_operators_shell_changes_nothing(
@@ -112,12 +117,17 @@ def test_the_environment_of_an_operators_shell_changes_nothing(
 def test_another_authority_is_not_trusted(openbao: OpenBao, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
-    client = new_client(openbao.settings("app", ca_cert=other))
-    with pytest.raises(VaultUntrusted, match=r"is not trusted .*check vault\.ca_cert"):
+    with (
+        closing(new_client(openbao.settings("app", ca_cert=other))) as client,
+        pytest.raises(VaultUntrusted, match=r"is not trusted .*check vault\.ca_cert"),
+    ):
         client.log_in()
 
 
 def test_a_missing_server_gets_one_clear_line(openbao: OpenBao) -> None:
-    client = new_client(openbao.settings("app", addr="https://127.0.0.1:9", timeout=1.0))
-    with pytest.raises(VaultUnavailable, match=r"127\.0\.0\.1:9 cannot be reached; check"):
+    nowhere = openbao.settings("app", addr="https://127.0.0.1:9", timeout=1.0)
+    with (
+        closing(new_client(nowhere)) as client,
+        pytest.raises(VaultUnavailable, match=r"127\.0\.0\.1:9 cannot be reached; check"),
+    ):
         client.log_in()
