@@ -40,7 +40,7 @@ _POOLER = (
 
 
 class TransportWarning(UserWarning):
-    """The connection to PostgreSQL is weaker than vaultdb's default; the text says how."""
+    """The connection to PostgreSQL gives less than vaultdb's default; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
+from typing import Final
 from uuid import UUID
 
 from vaultdb.audit.auditor import Auditor, NullAuditor
@@ -13,12 +15,20 @@ from vaultdb.audit.keys import AuditKeys
 from vaultdb.audit.memory import MemoryAuditKeys
 from vaultdb.db.auditlog.auditor import PostgresAuditor
 from vaultdb.db.login.credentials import Credentials
+from vaultdb.db.tls import TransportWarning
 from vaultdb.db.url import normalise_url
 from vaultdb.guard.principal import Acting
 from vaultdb.settings import Settings
 from vaultdb.settings.audit import UNAUDITED
 from vaultdb.settings.model import Role
 from vaultdb.vault.audit_keys import VaultAuditKeys
+
+_WAITING: Final = (
+    "audit.mode is strict behind a pooler: each read needs a second session while its transaction"
+    " holds one, so as many transactions as the pooler has sessions can wait for each other until"
+    " they are refused; set database.primary_url to sessions of their own, such as another database"
+    " name of the pooler"
+)
 
 AuditorOpener = Callable[[], AbstractContextManager[Auditor]]
 
@@ -48,6 +58,17 @@ def auditor_for(
             yield auditor
 
     return opened
+
+
+def warn_of_waiting(settings: Settings) -> None:
+    """Warn where transactions that read may wait for each other, and for nothing else."""
+    database = settings.database
+    if (
+        settings.audit_mode == "strict"
+        and database.pooler != "none"
+        and database.primary_url is None
+    ):
+        warnings.warn(_WAITING, TransportWarning, stacklevel=2)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from vaultdb.db.cursor import AsyncExtendedCursor, ExtendedCursor
 from vaultdb.db.login.attach import attach_login, off_the_loop
 from vaultdb.db.login.credentials import Credentials
 from vaultdb.db.rights import refuse_excess_rights
-from vaultdb.engine.auditing import auditor_for
+from vaultdb.engine.auditing import auditor_for, warn_of_waiting
 from vaultdb.engine.binary import fetch_in_binary
 from vaultdb.engine.fork import separate_in_children
 from vaultdb.engine.key_events import AuditedKeys
@@ -103,6 +103,8 @@ def prepare(
     auditor = None
     if settings is not None and credentials is not None:
         auditor = auditor_for(settings, credentials, role=role)
+        if auditor is not None:
+            warn_of_waiting(settings)
     if keyring is not None:
         runtime = Runtime(keyring, tenant or "", auditor=auditor)
     else:

@@ -109,7 +109,8 @@ class DatabaseSettings(Section):
         "none", description="`pgbouncer` gives up what a pooler cannot do; warns"
     )
     primary_url: Annotated[SecretStr | None, Env("PRIMARY_URL")] = Field(
-        None, description="the primary, for data keys and audit, when `url` is a read replica"
+        None,
+        description="the primary, for data keys and audit, where `url` is a replica or a pooler",
     )
     role_prefix: Annotated[str, Env("ROLE_PREFIX")] = Field(
         ROLE_PREFIX, description="what the names of the capability roles begin with"

@@ -36,6 +36,8 @@ class LogPool:
     """
 
     def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
+        self.is_shared = settings.database.pooler != "none"
+        """Whether a pooler lends each transaction any session that it has."""
         self._engine = new_engine(
             on_primary(settings),
             credentials=credentials,
@@ -48,7 +50,7 @@ class LogPool:
             pool_reset_on_return=None,  # nothing is left open, and it takes a while
         )
         give_up_after(self._engine, ANSWER_TIMEOUT)
-        event.listen(self._engine, "connect", _write)
+        event.listen(self._engine, "connect", self._may_write)
         event.listen(self._engine, "checkout", _refuse_cut)
         reset_in_children(self)
 
@@ -73,6 +75,18 @@ class LogPool:
             raise
         finally:
             lent.close()
+
+    def _may_write(self, connection: Any, _record: Any) -> None:
+        # Logins of readers, of the auditor and of backups are read-only unless they say otherwise.
+        if self.is_shared:
+            connection.read_only = False  # said at the beginning of each transaction
+            return
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET default_transaction_read_only = off")
+        except BaseException:
+            connection.close()  # SQLAlchemy's pool leaves it to the garbage collector
+            raise
 
     def close(self) -> None:
         """Close the connections; a later use opens others."""
@@ -99,16 +113,6 @@ def log_failures() -> Iterator[None]:
     else:
         return
     raise failure
-
-
-def _write(connection: Any, _record: Any) -> None:
-    # Logins of readers, of the auditor and of backups are read-only unless they say otherwise.
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SET default_transaction_read_only = off")
-    except BaseException:
-        connection.close()  # SQLAlchemy's pool leaves it to the garbage collector
-        raise
 
 
 def _refuse_cut(_dbapi: Any, record: Any, _proxy: Any) -> None:

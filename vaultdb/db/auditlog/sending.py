@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import psycopg
 
+from vaultdb.audit.chain import Record
 from vaultdb.audit.event import Event
 from vaultdb.audit.kinds import CHAIN_HEARTBEAT
+from vaultdb.audit.opening import Opening
 from vaultdb.db.auditlog.chains import Chains, Held
 from vaultdb.db.auditlog.inserting import insert_chain, insert_events
 from vaultdb.db.auditlog.pool import LogPool, log_failures
@@ -64,9 +67,7 @@ class Sender:
         if not chains:
             return
         with log_failures(), self._pool.connection() as connection:
-            records = [held.close(reason) for held in chains]
-            with connection.cursor() as cursor:
-                insert_events(cursor, records)
+            self._store(connection, None, [held.close(reason) for held in chains])
 
     def _send(self, events: Sequence[tuple[str, Event]]) -> None:
         with (
@@ -74,15 +75,18 @@ class Sender:
             self._chains.borrowed(connection.info.user) as held,
         ):
             records = held.link(events)
-            if held.opening is None:
-                with connection.cursor() as cursor:
-                    insert_events(cursor, records)
-            else:
-                _open(connection, held, records)
+            self._store(connection, held.opening, records)
 
-
-def _open(connection: psycopg.Connection[Any], held: Held, records: Any) -> None:
-    assert held.opening is not None
-    with connection.transaction(), connection.cursor() as cursor:
-        insert_chain(cursor, held.opening)
-        insert_events(cursor, records)
+    def _store(
+        self,
+        connection: psycopg.Connection[Any],
+        opening: Opening | None,
+        records: Sequence[Record],
+    ) -> None:
+        """Write records, and commit: without a round trip of its own where that is possible."""
+        is_alone = opening is None and not self._pool.is_shared
+        transaction = nullcontext() if is_alone else connection.transaction()
+        with transaction, connection.cursor() as cursor:
+            if opening is not None:
+                insert_chain(cursor, opening)
+            insert_events(cursor, records)
