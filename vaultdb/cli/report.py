@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from vaultdb.errors import VaultDBError
+from vaultdb.logs import KEYS
 
 FAILURE = 1
 """Exit code: the command did not do what was asked; the line on stderr says what to do."""
@@ -72,9 +73,14 @@ def show_warning(  # noqa: PLR0917  # the signature of warnings.showwarning
 
 
 class _LogLines(logging.Handler):
-    """Prints what is logged as lines on stderr, wherever that leads at the time."""
+    """Prints what is logged as lines on stderr, wherever that leads at the time.
+
+    But not that keys cannot be had: the command fails with the same words, or says that it waits.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == KEYS.name:
+            return
         word = "error" if record.levelno >= logging.ERROR else "warning"
         with contextlib.suppress(OSError, ValueError):  # nobody listens any more
             print(f"{word}: {one_line(record.getMessage())}", file=sys.stderr, flush=True)

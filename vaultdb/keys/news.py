@@ -10,7 +10,7 @@ from itertools import groupby
 from vaultdb.keys.listener import KeyListener
 from vaultdb.keys.provider import BATCH_SIZE
 from vaultdb.keys.wrapped_key import KeyScope, WrappedKey
-from vaultdb.logs import KEYS
+from vaultdb.logs import AUDIT
 
 
 class News:
@@ -66,7 +66,7 @@ class News:
             try:
                 hear()
             except Exception as error:  # noqa: BLE001  # a listener is never in the way of a read
-                KEYS.warning("what was done with data keys is not recorded: %s", error)
+                AUDIT.warning("what was done with data keys is not recorded: %s", error)
 
 
 def _by_keyset(keys: Sequence[WrappedKey]) -> list[tuple[KeyScope, Sequence[WrappedKey]]]:

@@ -76,6 +76,7 @@ def test_the_demo_does_all_that_it_promises_and_cleans_up(terminal: Terminal) ->
     code, output, errors = terminal.run("demo", "--json")
 
     assert code == 0, errors
+    assert "warning" not in errors
     report = json.loads(output)
     assert report["patients"] == 1000
     results = {step["name"]: step["result"] for step in report["steps"]}

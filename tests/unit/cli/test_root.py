@@ -50,6 +50,7 @@ def test_what_is_logged_is_shown_from_warnings_on_each_once_as_one_line(
     logger.warning("the %s\nwaits", "log")
     logger.error("it is gone")
     logging.getLogger("urllib3").warning("not ours")
+    logging.getLogger("vaultdb.keys").warning("cannot read the data key")
     assert capsys.readouterr().err == "warning: the log waits\nerror: it is gone\n"
 
 

@@ -106,7 +106,7 @@ def test_a_listener_that_fails_is_logged_and_in_nobodys_way(
             raise RuntimeError("no room")
 
     world.create("acme")
-    with caplog.at_level(logging.WARNING, "vaultdb.keys"):
+    with caplog.at_level(logging.WARNING, "vaultdb.audit"):
         assert keyring_of(world, Failing()).active("acme", "default").version == 1
     assert "not recorded: no room" in caplog.text
 
