@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 GROUPS := test check build
 
 # The lower bounds of pyproject.toml that matter most.
-OLDEST := sqlalchemy==2.0.40 alembic==1.18.0 cryptography==44.0.0 psycopg==3.2.1 hvac==2.3.0 \
+OLDEST := sqlalchemy==2.0.40 alembic==1.18.0 cryptography==44.0.0 psycopg==3.2.13 hvac==2.3.0 \
 	pydantic==2.11.0 requests==2.31.0
 
 # The servers come as wheels for most machines. Where there is none, the machine's own are used.

@@ -82,8 +82,11 @@ class _LogLines(logging.Handler):
         if record.name == KEYS.name:
             return
         word = "error" if record.levelno >= logging.ERROR else "warning"
+        text = record.getMessage()
+        if record.exc_info and isinstance(error := record.exc_info[1], VaultDBError):
+            text += f": {error}"  # others may hold what nobody shall see
         with contextlib.suppress(OSError, ValueError):  # nobody listens any more
-            print(f"{word}: {one_line(record.getMessage())}", file=sys.stderr, flush=True)
+            print(f"{word}: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 _LOG_LINES = _LogLines(logging.WARNING)

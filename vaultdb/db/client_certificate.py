@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from vaultdb.after_fork import reset_in_children
-from vaultdb.db.login.attach import off_the_loop
+from vaultdb.db.login.attach import connect_after, off_the_loop
 from vaultdb.db.memory_file import MemoryFile
 from vaultdb.db.url import normalise_url
 from vaultdb.errors import VaultDBError, VaultUnavailable
@@ -178,10 +178,11 @@ def attach_certificate(engine: Engine, settings: DatabaseSettings, client: Vault
 
     @event.listens_for(engine, "do_connect")
     def give_certificate(
-        _dialect: Any, _record: Any, _arguments: list[Any], parameters: dict[str, Any]
-    ) -> None:
+        dialect: Any, record: Any, arguments: list[Any], parameters: dict[str, Any]
+    ) -> Any:
         file = certificate.at_hand() or off_the_loop(certificate.file)
-        parameters.update({"sslcert": file, "sslkey": file})
+        given = parameters | {"sslcert": file, "sslkey": file}
+        return connect_after(give_certificate, dialect, record, arguments, given)
 
     event.listen(engine, "engine_disposed", lambda _engine: certificate.close())
 

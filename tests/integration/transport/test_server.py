@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -12,6 +13,9 @@ from tests.integration.transport.authority import DAY, Authority
 from tests.integration.transport.conftest import HBA, PASSWORD, Login, TlsPostgres, refusal
 from vaultdb.db.connect import new_engine
 from vaultdb.errors import ConfigurationError
+
+LIBPQ_WRITES_KEYS = 180_000
+"""The libpq from which on a service file may ask for TLS's secrets in a file."""
 
 
 def test_the_right_server_is_accepted(tls_postgres: TlsPostgres, log_in: Login) -> None:
@@ -64,7 +68,9 @@ def test_variables_and_service_files_do_not_weaken(
 ) -> None:
     service, keys = tmp_path / "services.conf", tmp_path / "keys"
     weak = ["[weak]", "sslmode=disable", "channel_binding=disable", "require_auth=password"]
-    weak += ["gssencmode=prefer", "ssl_max_protocol_version=TLSv1.2", f"sslkeylogfile={keys}"]
+    weak += ["gssencmode=prefer", "ssl_max_protocol_version=TLSv1.2"]
+    if psycopg.pq.version() >= LIBPQ_WRITES_KEYS:
+        weak += [f"sslkeylogfile={keys}"]
     service.write_text("\n".join(weak) + "\n")
     monkeypatch.setenv("PGSERVICEFILE", str(service))
     monkeypatch.setenv("PGSERVICE", "weak")

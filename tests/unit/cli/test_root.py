@@ -49,9 +49,14 @@ def test_what_is_logged_is_shown_from_warnings_on_each_once_as_one_line(
     logger.info("all is well")
     logger.warning("the %s\nwaits", "log")
     logger.error("it is gone")
+    for error in (SchemaError("not migrated"), KeyError("hunter2")):
+        logger.error("it ended", exc_info=error)
     logging.getLogger("urllib3").warning("not ours")
     logging.getLogger("vaultdb.keys").warning("cannot read the data key")
-    assert capsys.readouterr().err == "warning: the log waits\nerror: it is gone\n"
+    assert capsys.readouterr().err == (
+        "warning: the log waits\nerror: it is gone\nerror: it ended: not migrated\n"
+        "error: it ended\n"
+    )
 
 
 def test_foreign_errors_show_their_kind_only(capsys: pytest.CaptureFixture[str]) -> None:

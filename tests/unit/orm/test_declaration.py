@@ -283,8 +283,8 @@ def test_a_core_column_is_checked_when_its_table_takes_it(column, words):
 # -- nullability --------------------------------------------------------------------------------
 
 
-def _mapped(base: Any, annotation: Any, column: Any) -> None:
-    type(
+def _mapped(base: Any, annotation: Any, column: Any) -> type:
+    model = type(
         "Model",
         (base,),
         {
@@ -295,6 +295,7 @@ def _mapped(base: Any, annotation: Any, column: Any) -> None:
         },
     )
     configure_mappers()
+    return model  # kept until here, or nothing would be there to configure
 
 
 def test_an_optional_annotation_needs_nullable(base):

@@ -44,6 +44,31 @@ def off_the_loop(work: Callable[[], T]) -> T:
     return work()
 
 
+def connect_after(
+    own: Callable[..., Any],
+    dialect: Any,
+    record: Any,
+    arguments: list[Any],
+    parameters: dict[str, Any],
+) -> Any:
+    """Connect with parameters of our own; SQLAlchemy 2.0 would keep what is put into its own.
+
+    Args:
+        own: the `do_connect` listener that calls this; those after it have their say, as without.
+        dialect: as it was given to the listener; so the rest, except what differs.
+        record: of the pool.
+        arguments: for the driver.
+        parameters: for the driver.
+
+    """
+    listeners = list(dialect.dispatch.do_connect)
+    for listener in listeners[listeners.index(own) + 1 :]:
+        made = listener(dialect, record, arguments, parameters)
+        if made is not None:
+            return made
+    return dialect.connect(*arguments, **parameters)
+
+
 class _Hook:
     def __init__(self, source: LoginSource) -> None:
         self._source = source
@@ -56,7 +81,8 @@ class _Hook:
             login = self._login()
             refusal: psycopg.OperationalError
             try:
-                made = self._connect(dialect, record, arguments, _with(parameters, login))
+                given = _with(parameters, login)
+                made = connect_after(self.connect, dialect, record, arguments, given)
             except psycopg.OperationalError as error:
                 if not is_refused(error, login.user):
                     raise
@@ -83,17 +109,6 @@ class _Hook:
         if self._source.is_ready():
             return self._source.current()
         return off_the_loop(self._source.current)
-
-    def _connect(
-        self, dialect: Any, record: Any, arguments: list[Any], parameters: dict[str, Any]
-    ) -> Any:
-        """Give those who listen after us their say, as without us."""
-        listeners = list(dialect.dispatch.do_connect)
-        for listener in listeners[listeners.index(self.connect) + 1 :]:
-            made = listener(dialect, record, arguments, parameters)
-            if made is not None:
-                return made
-        return dialect.connect(*arguments, **parameters)
 
 
 def _with(parameters: dict[str, Any], login: Login) -> dict[str, Any]:
