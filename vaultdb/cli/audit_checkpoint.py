@@ -79,7 +79,7 @@ def checkpoint(  # noqa: PLR0917  # typer passes them by name
         sequencer = Sequencer(
             opened.engine, opened.signer, gaps=Gaps(alarm), tell=opened.exporter.tell
         )
-        teller = _Teller(sequencer.backlog, as_json=as_json)
+        teller = _Teller(sequencer.backlog, as_json=as_json, is_silent=once and as_json)
         loop = Loop(
             sequencer,
             opened.signer,
@@ -95,8 +95,11 @@ def checkpoint(  # noqa: PLR0917  # typer passes them by name
 class _Teller:
     """Prints a line for each checkpoint, and one when another sequencer is in the way."""
 
-    def __init__(self, backlog: Callable[[], int], *, as_json: bool) -> None:
+    def __init__(
+        self, backlog: Callable[[], int], *, as_json: bool, is_silent: bool = False
+    ) -> None:
         self._backlog = backlog
+        self._is_silent = is_silent
         self._as_json = as_json
         self._was_busy = False
         self._left: int | None = None
@@ -107,7 +110,7 @@ class _Teller:
             print("another sequencer is at work; waiting", file=sys.stderr, flush=True)
         self._was_busy = step.is_busy
         left = self._left_after(step)
-        if step.added and step.signed:
+        if step.added and step.signed and not self._is_silent:
             if self._as_json:
                 print(json.dumps(_step_as_json(step) | {"waiting": left}), flush=True)
             else:

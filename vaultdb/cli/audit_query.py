@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from vaultdb.cli.audit_output import Format, print_found
-from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.options import JsonLines, options_of
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.audit.query import Log, open_log
 from vaultdb.jobs.audit.query_filter import Filter
@@ -64,7 +64,7 @@ def query(  # noqa: PLR0917  # typer passes them by name
         int | None, typer.Option("--limit", "-n", min=1, help="The most entries that are shown.")
     ] = None,
     format_: FormatOption = Format.TABLE,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Show events of the log, the newest first; a read is shown with its rows and keys.
 

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from vaultdb.cli.audit_output import Format, csv_row, print_found, print_rows
+from vaultdb.cli.audit_output import Format, csv_row, print_found, print_line, print_rows
 from vaultdb.cli.audit_query import FormatOption, Since, Table, Until, warn_of_unopened
-from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.options import Json, JsonLines, options_of
 from vaultdb.cli.report import print_json
 from vaultdb.errors import ConfigurationError
 from vaultdb.jobs.audit.query import Log, open_log
@@ -110,7 +110,7 @@ def denied(  # noqa: PLR0917  # typer passes them by name
     until: Until = None,
     month: Month = None,
     format_: FormatOption = Format.TABLE,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Tell what was refused or did not decrypt, the newest first."""
     wanted = _filter(Filter(principal=principal), since, until, month)
@@ -148,8 +148,12 @@ def _print(
 ) -> None:
     names = (*titles, *_COUNTS)
     cells = [(*by, *_cells(reads)) for by, reads in rows]
-    if as_json or format_ is Format.JSONL:
-        print_json([dict(zip(names, row, strict=True)) for row in cells])
+    shown = [dict(zip(names, row, strict=True)) for row in cells]
+    if as_json:
+        print_json(shown)
+    elif format_ is Format.JSONL:
+        for each in shown:
+            print_line(sys.stdout, each)
     elif format_ is Format.CSV:
         writer = csv.writer(sys.stdout)
         writer.writerow(names)

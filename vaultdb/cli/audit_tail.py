@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vaultdb.cli.audit_output import entry_as_json, print_line, row_of
-from vaultdb.cli.options import Json, options_of
+from vaultdb.cli.options import JsonLines, options_of
 from vaultdb.cli.report import shown_on_terminal
 from vaultdb.jobs.audit.query import Found, open_log
 from vaultdb.jobs.audit.query_entry import Entry
@@ -30,7 +30,7 @@ def tail(
     follow_: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as events are written, until Ctrl-C.")
     ] = False,
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Show the last events, one a line."""
     with open_log(options_of(context).settings("auditor")) as log:

@@ -30,6 +30,8 @@ from vaultdb.settings import Settings
 
 TAMPERED = 3
 """Exit code: the log is not what was written; 1 is for a verification that could not be done."""
+_LONG = 1.0
+"""Seconds from which on a speed says anything."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -119,11 +121,12 @@ def _print(found: Verification) -> None:
     findings = found.findings
     for remark in findings.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    rate = found.events / found.seconds if found.seconds else 0
     counted = (
         f"{plural(found.events, 'record')}, {found.leaves:,} of them below a checkpoint,"
-        f" in {found.seconds:,.1f} s ({rate:,.0f}/s)"
+        f" in {found.seconds:,.1f} s"
     )
+    if found.seconds >= _LONG:
+        counted += f" ({found.events / found.seconds:,.0f}/s)"
     if findings.first is None:
         print(f"the audit log is whole: {counted}")
         return

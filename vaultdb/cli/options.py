@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vaultdb.settings.model import Role
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one entry a line.")]
 Models = Annotated[
     list[str] | None,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import sys
@@ -23,6 +24,8 @@ INTERRUPTED = 130
 UNEXPECTED = 70
 """Exit code: a fault of vaultdb itself (EX_SOFTWARE of sysexits.h)."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
 
 def report_failure(error: BaseException, *, debug: bool = False) -> int:
     """Print one line about an error on stderr and return the exit code.
@@ -37,6 +40,9 @@ def report_failure(error: BaseException, *, debug: bool = False) -> int:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return FAILURE
     if isinstance(error, BrokenPipeError):
+        return FAILURE
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        print(f"error: cannot write what there is to show: {error.strerror}", file=sys.stderr)
         return FAILURE
     hint = "" if debug else "; run again with --debug before the command to see where"
     print(f"error: unexpected {type(error).__name__}{hint}", file=sys.stderr)

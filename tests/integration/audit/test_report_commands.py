@@ -63,6 +63,7 @@ def test_reports_answer_the_auditors_questions(commands: Commands) -> None:
     }
     assert report("what-read", "--principal", "dr-jones", "--month", "2001-03") == []
     assert report("top")[0]["principal"] == "billing"
+    assert lines(commands.run("report", "top", "--format", "jsonl").out) == report("top")
     denied = lines(commands.run("report", "denied", "--json").out)
     assert [each["event"] for each in denied] == ["data.denied"]
 

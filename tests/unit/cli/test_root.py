@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -62,6 +63,12 @@ def test_what_is_logged_is_shown_from_warnings_on_each_once_as_one_line(
 def test_foreign_errors_show_their_kind_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert report_failure(KeyError("hunter2")) == 70
     assert capsys.readouterr().err.startswith("error: unexpected KeyError; run again with --debug")
+
+
+def test_a_full_disk_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_failure(OSError(errno.ENOSPC, "No space left on device")) == 1
+    shown = capsys.readouterr().err
+    assert shown == "error: cannot write what there is to show: No space left on device\n"
 
 
 def test_debug_shows_places_and_no_values(capsys: pytest.CaptureFixture[str]) -> None:
